@@ -1,0 +1,10 @@
+//! **May**: YAML documents → diagnostics → one immutable [`Snapshot`].
+//!
+//! Nothing here opens a socket, and nothing here knows how bytes travel. Read in this order: a [`documents`] folder
+//! becomes typed documents with spans, [`check`] says everything that is wrong with them at once, [`compile`] makes the
+//! [`snapshot`], and [`routes`] answers which rule a request meets.
+
+pub mod routes;
+pub mod snapshot;
+
+pub use snapshot::Snapshot;

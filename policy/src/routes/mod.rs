@@ -1,0 +1,167 @@
+//! Which rule does a request meet? Tables compiled once, looked up in time that does not grow with the number of routes.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, Method};
+use regex::Regex;
+
+use crate::snapshot::{HostPattern, Rule, WeightedBackend};
+
+/// What a lookup needs to know of a request. Host and path are canonical already (lower case, no port, no dot segments).
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'r> {
+    /// The canonical host.
+    pub host: &'r str,
+    /// The method.
+    pub method: &'r Method,
+    /// The canonical path, without the query.
+    pub path: &'r str,
+    /// The query without `?`, as sent.
+    pub query: Option<&'r str>,
+    /// The headers, with everything dropped that a client may not set.
+    pub headers: &'r HeaderMap,
+    /// The model that the body names.
+    pub model: Model<'r>,
+}
+
+/// What is known of the model's name (`X-Gateway-Model-Name`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Model<'r> {
+    /// The body has not been read yet.
+    Unread,
+    /// The body has been read, or cannot name one.
+    Known(Option<&'r str>),
+}
+
+/// The answer of a lookup.
+#[derive(Debug, Clone)]
+pub enum Found<'t> {
+    /// This rule.
+    Rule(Match<'t>),
+    /// It depends on the model, which has not been read: one of these (at least one). Authenticate, read, ask again.
+    NeedsModel(Vec<&'t Arc<Rule>>),
+    /// No rule: 404.
+    Nothing,
+}
+
+/// A rule, and how the request met it.
+#[derive(Debug, Clone, Copy)]
+pub struct Match<'t> {
+    /// The rule.
+    pub rule: &'t Arc<Rule>,
+    /// The length of the matched path prefix, for `ReplacePrefixMatch`; `None` if the match was not by prefix.
+    pub prefix_len: Option<usize>,
+}
+
+/// One match of one rule, on its way into a table.
+#[derive(Debug, Clone)]
+pub struct RouteEntry {
+    /// The effective host: the intersection of route and listener.
+    pub host: HostPattern,
+    /// The path.
+    pub path: PathMatch,
+    /// `None`: any method.
+    pub method: Option<Method>,
+    /// All must hold.
+    pub headers: Vec<HeaderMatch>,
+    /// All must hold.
+    pub query: Vec<QueryMatch>,
+    /// Ties between routes: older first, then `namespace/name`, then rules and matches in order.
+    pub tie: TieBreak,
+    /// The rule it leads to.
+    pub rule: Arc<Rule>,
+}
+
+/// What decides between matches that are equally specific: smaller wins.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TieBreak {
+    /// `metadata.creationTimestamp`, RFC 3339 (they sort as text); `None` sorts last.
+    pub created: (bool, Arc<str>),
+    /// `namespace/name` of the route.
+    pub route: Arc<str>,
+    /// The rule's position.
+    pub rule: usize,
+    /// The match's position.
+    pub matching: usize,
+}
+
+/// A path to match.
+#[derive(Debug, Clone)]
+pub enum PathMatch {
+    /// The whole path.
+    Exact(Arc<str>),
+    /// By segments: `/v1` matches `/v1` and `/v1/x`, not `/v10`. Without a trailing slash, `/` alone excepted.
+    Prefix(Arc<str>),
+    /// The whole path against an expression (anchored at both ends).
+    Regex(Regex),
+}
+
+/// A header to match.
+#[derive(Debug, Clone)]
+pub struct HeaderMatch {
+    /// Its name; `x-gateway-model-name` stands for [`Facts::model`].
+    pub name: HeaderName,
+    /// Its value; several values of one name are joined by a comma, as RFC 9110 §5.3 says.
+    pub value: ValueMatch,
+}
+
+/// A query parameter to match; the first of several with one name counts.
+#[derive(Debug, Clone)]
+pub struct QueryMatch {
+    /// Its name, decoded.
+    pub name: Arc<str>,
+    /// Its value, decoded.
+    pub value: ValueMatch,
+}
+
+/// A value to match.
+#[derive(Debug, Clone)]
+pub enum ValueMatch {
+    /// Exactly.
+    Exact(Arc<str>),
+    /// The whole value against an expression (anchored at both ends).
+    Regex(Regex),
+}
+
+/// The HTTP rules of one listener.
+#[derive(Debug, Default)]
+pub struct RouteTable {}
+
+impl RouteTable {
+    /// Compiles the entries of one listener, in any order.
+    pub fn new(_entries: Vec<RouteEntry>) -> Self {
+        Self {}
+    }
+
+    /// The rule that `facts` meet.
+    pub fn find<'t>(&'t self, _facts: &Facts<'_>) -> Found<'t> {
+        Found::Nothing
+    }
+}
+
+/// The TLSRoutes of one listener, by server name.
+#[derive(Debug, Default)]
+pub struct TlsRouteTable {}
+
+/// One TLSRoute rule.
+#[derive(Debug)]
+pub struct TlsRule {
+    /// The route.
+    pub route: crate::snapshot::DocumentId,
+    /// Where connections go.
+    pub backends: Vec<WeightedBackend>,
+    /// Who may come in.
+    pub access: crate::snapshot::Access,
+}
+
+impl TlsRouteTable {
+    /// Compiles the rules of one listener.
+    pub fn new(_entries: Vec<(HostPattern, TieBreak, Arc<TlsRule>)>) -> Self {
+        Self {}
+    }
+
+    /// The rule for a server name; `None`: no route, the connection is closed.
+    pub fn find(&self, _server_name: Option<&str>) -> Option<&Arc<TlsRule>> {
+        None
+    }
+}
