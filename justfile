@@ -1,0 +1,80 @@
+# Every command of the project. `just` alone lists them; CI runs the same recipes.
+# Install just with `cargo install just` or `pip install rust-just`.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# Tools that the recipes install for themselves, none of them system wide.
+export PATH := justfile_directory() / ".cache/tools/bin:" + env("PATH")
+
+# List the recipes.
+default:
+    @just --list --unsorted
+
+# Build every binary.
+build *ARGS:
+    cargo build --workspace --bins {{ ARGS }}
+
+# Everything on loopback with nothing installed: the gateway before simulated inference servers.
+demo *ARGS:
+    cargo run --release --bin portcullis -- demo {{ ARGS }}
+
+# Run the gateway on a folder of documents.
+run CONFIG="deploy/examples" *ARGS:
+    cargo run --release --bin portcullis -- run --config {{ CONFIG }} {{ ARGS }}
+
+# All tests, or those whose name contains a word: `just test routes`.
+test *ARGS:
+    tests/run {{ ARGS }}
+
+# Format the code.
+fmt:
+    cargo fmt --all
+
+# Formatting and lints, warnings are errors.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The documentation of the code, warnings are errors.
+docs *ARGS:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items {{ ARGS }}
+
+# Licences, banned crates, sources, and known vulnerabilities where their database can be reached.
+deny:
+    tests/setup/install deny
+    tests/setup/deny
+
+# CPU per request, latency and memory beside nginx, HAProxy and Envoy: all scenarios, or those named.
+bench *ARGS:
+    tests/setup/install bench
+    cargo build --release --bin portcullis
+    cargo build --release --package portcullis-tests --bin portcullis-bench
+    target/release/portcullis-bench run {{ ARGS }}
+
+# The same in short slices: a first look, good to about 10 %.
+bench-quick *ARGS: (bench "--quick" ARGS)
+
+# A CPU profile of the gateway under one scenario of the benchmark (perf; prints the hottest functions).
+profile SCENARIO="tls-h1" *ARGS:
+    tests/setup/install bench
+    cargo build --release --bin portcullis
+    cargo build --release --package portcullis-tests --bin portcullis-bench
+    target/release/portcullis-bench profile {{ SCENARIO }} {{ ARGS }}
+
+# Gateway API conformance in file mode; prints the table of docs/conformance.md.
+conformance *ARGS:
+    cargo build --bin portcullis
+    cargo test --package portcullis-tests --test conformance -- --nocapture {{ ARGS }}
+
+# What strangers send: the hostile inputs against the real binary.
+hostile *ARGS:
+    cargo build --bin portcullis
+    cargo test --package portcullis-tests --test hostile {{ ARGS }}
+
+# Build the container image.
+image TAG="portcullis:dev":
+    docker build --file deploy/Dockerfile --tag {{ TAG }} .
+
+# What CI runs, from a clean clone.
+ci:
+    .ci/run
