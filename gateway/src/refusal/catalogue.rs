@@ -1,0 +1,219 @@
+//! Every refusal that is not particular to one stage, so that a status, its code and its words are decided once.
+
+use std::time::Duration;
+
+use http::{
+    HeaderValue, StatusCode,
+    header::{ACCEPT_ENCODING, ALLOW, WWW_AUTHENTICATE},
+};
+
+use super::{Fault, Refusal};
+use crate::grpc::Status;
+
+/// The methods that pass, for `Allow`.
+pub(crate) const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, QUERY");
+
+impl Refusal {
+    /// 401: no credential, or none that counts. `challenge` says what would.
+    pub fn unauthenticated(code: &'static str, challenge: HeaderValue) -> Self {
+        Self::new(Fault::Caller, StatusCode::UNAUTHORIZED, code, "authentication is required")
+            .header(WWW_AUTHENTICATE, challenge)
+    }
+
+    /// 403: authenticated, and not allowed. The reason in detail is for the log alone.
+    pub fn forbidden(code: &'static str) -> Self {
+        Self::new(Fault::Caller, StatusCode::FORBIDDEN, code, "you are not allowed to do this")
+    }
+
+    /// 404: no rule.
+    pub fn route_not_found() -> Self {
+        Self::new(Fault::Caller, StatusCode::NOT_FOUND, "route_not_found", "no route matches this request")
+    }
+
+    /// 405: a method that no one here speaks.
+    pub fn method_not_allowed() -> Self {
+        Self::new(
+            Fault::Caller,
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "this method is not allowed here",
+        )
+        .header(ALLOW, METHODS)
+        .grpc(Status::Unimplemented)
+    }
+
+    /// 408: the client took too long to send its request.
+    pub fn request_timeout() -> Self {
+        Self::new(Fault::Caller, StatusCode::REQUEST_TIMEOUT, "request_timeout", "the request did not arrive in time")
+            .closing()
+            .grpc(Status::DeadlineExceeded)
+    }
+
+    /// 413: a body that must be read and is larger than the bound.
+    pub fn body_too_large(bytes_max: u64) -> Self {
+        Self::new(
+            Fault::Caller,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            format!("the request body is larger than {bytes_max} bytes"),
+        )
+        .grpc(Status::ResourceExhausted)
+    }
+
+    /// 414: a request target beyond the bound.
+    pub fn target_too_long() -> Self {
+        Self::new(Fault::Caller, StatusCode::URI_TOO_LONG, "target_too_long", "the request target is too long")
+            .closing()
+    }
+
+    /// 415: a content coding that would have to be undone to read the request.
+    pub fn content_encoding_unsupported() -> Self {
+        Self::new(
+            Fault::Caller,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "content_encoding_unsupported",
+            "send the request body without a content encoding",
+        )
+        .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+        .grpc(Status::Unimplemented)
+    }
+
+    /// 415: a content type from which the model cannot be read where it must be.
+    pub fn content_type_unsupported() -> Self {
+        Self::new(
+            Fault::Caller,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "content_type_unsupported",
+            "send this request as application/json or multipart/form-data",
+        )
+        .grpc(Status::InvalidArgument)
+    }
+
+    /// 417: an expectation other than `100-continue`.
+    pub fn expectation_failed() -> Self {
+        Self::new(
+            Fault::Caller,
+            StatusCode::EXPECTATION_FAILED,
+            "expectation_failed",
+            "the only expectation understood is 100-continue",
+        )
+    }
+
+    /// 421: this connection does not answer for this host.
+    pub fn misdirected() -> Self {
+        Self::new(
+            Fault::Caller,
+            StatusCode::MISDIRECTED_REQUEST,
+            "misdirected",
+            "this connection does not answer for this host; open a new one",
+        )
+    }
+
+    /// 431: header fields beyond the bound.
+    pub fn head_too_large() -> Self {
+        Self::new(
+            Fault::Caller,
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head_too_large",
+            "the request header fields are too large or too many",
+        )
+        .closing()
+        .grpc(Status::ResourceExhausted)
+    }
+
+    /// 500: something here is broken.
+    pub fn internal() -> Self {
+        Self::new(Fault::Gateway, StatusCode::INTERNAL_SERVER_ERROR, "internal", "the gateway failed")
+    }
+
+    /// 500: the rule that the request met leads nowhere.
+    pub fn backend_unresolved() -> Self {
+        Self::new(
+            Fault::Gateway,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "backend_unresolved",
+            "the route for this request has no valid backend",
+        )
+    }
+
+    /// 502: the answer, or its lack, breaks the protocol.
+    pub fn upstream_protocol() -> Self {
+        Self::new(
+            Fault::Upstream,
+            StatusCode::BAD_GATEWAY,
+            "upstream_protocol",
+            "the backend's answer was not understood",
+        )
+    }
+
+    /// 502: the backend closed the connection before it answered.
+    pub fn upstream_reset() -> Self {
+        Self::new(Fault::Upstream, StatusCode::BAD_GATEWAY, "upstream_reset", "the backend closed the connection")
+    }
+
+    /// 502: in the middle of an answer the backend stopped.
+    pub fn upstream_truncated() -> Self {
+        Self::new(
+            Fault::Upstream,
+            StatusCode::BAD_GATEWAY,
+            "upstream_truncated",
+            "the backend ended its answer before it was complete",
+        )
+    }
+
+    /// 503: no connection to any endpoint.
+    pub fn upstream_unreachable() -> Self {
+        Self::new(
+            Fault::Upstream,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "upstream_unreachable",
+            "the backend cannot be reached",
+        )
+        .retry_after(Duration::from_secs(1))
+    }
+
+    /// 503: the backend has no endpoint that may be used.
+    pub fn no_endpoint() -> Self {
+        Self::new(
+            Fault::Upstream,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no_endpoint",
+            "no endpoint of the backend is available",
+        )
+        .retry_after(Duration::from_secs(1))
+    }
+
+    /// 503: we have too much to do.
+    pub fn overloaded() -> Self {
+        Self::new(Fault::Gateway, StatusCode::SERVICE_UNAVAILABLE, "overloaded", "the gateway is overloaded")
+            .retry_after(Duration::from_secs(1))
+    }
+
+    /// 503: we are about to stop.
+    pub fn draining() -> Self {
+        Self::new(Fault::Gateway, StatusCode::SERVICE_UNAVAILABLE, "draining", "the gateway is about to stop")
+            .retry_after(Duration::from_secs(1))
+            .closing()
+    }
+
+    /// 504: the backend did not answer in time (first byte, or silence inside the answer).
+    pub fn upstream_timeout() -> Self {
+        Self::new(
+            Fault::Upstream,
+            StatusCode::GATEWAY_TIMEOUT,
+            "upstream_timeout",
+            "the backend did not answer in time",
+        )
+    }
+
+    /// 504: the deadline of the route or of the client has passed.
+    pub fn deadline_exceeded() -> Self {
+        Self::new(
+            Fault::Upstream,
+            StatusCode::GATEWAY_TIMEOUT,
+            "deadline_exceeded",
+            "the deadline for this request has passed",
+        )
+        .grpc(Status::DeadlineExceeded)
+    }
+}
