@@ -1,1 +1,9 @@
-//! Placeholder.
+//! **How**: from a socket to an authenticated exchange, and back.
+//!
+//! Nothing here knows what a prompt, a model, a user or a budget is.
+
+pub mod connections;
+pub mod drain;
+pub mod http;
+pub mod io;
+pub mod timer;

@@ -1,0 +1,384 @@
+//! Connections to endpoints, kept while they are of use. One store per worker: nothing here is shared between threads.
+//!
+//! A connection that lay idle is never trusted: it is looked at before it is used, it is closed before its server's own
+//! keep-alive ends, and a reset before the first byte of an answer on a *reused* connection says nothing about the
+//! endpoint's health.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    net::SocketAddr,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use foldhash::HashMap;
+use http_body::{Body, Frame, SizeHint};
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::{
+    http::{
+        BodyError, Incoming, Interim,
+        h1_client::{Clocks, H1Connection, Recycle, ResponseBody, SendError, Sent},
+        h2_client::{H2Connection, H2ResponseBody},
+    },
+    io::Io,
+};
+
+/// How long an idle connection is kept when its server does not say. Shorter than the 5 s of the usual Python servers.
+const IDLE_DEFAULT: Duration = Duration::from_secs(4);
+/// How long it is kept at most, whatever the server says.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+/// How much sooner than the server we close.
+const IDLE_MARGIN: Duration = Duration::from_secs(1);
+/// Idle connections kept per endpoint and worker.
+const IDLE_CONNECTIONS_MAX: usize = 1024;
+
+/// Where a connection leads, and how.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The endpoint.
+    pub address: SocketAddr,
+    /// TLS, unless plaintext was asked for in words.
+    pub tls: Option<Arc<TargetTls>>,
+}
+
+/// TLS towards an endpoint. Two targets share connections only if they share this very value.
+#[derive(Debug)]
+pub struct TargetTls {
+    /// Trust, identity and ALPN.
+    pub config: Arc<rustls::ClientConfig>,
+    /// What the endpoint must prove to be, and the server name sent.
+    pub server_name: ServerName<'static>,
+}
+
+/// The HTTP version to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.1, or HTTP/2 if TLS agrees on it.
+    Either,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// The connections of one worker.
+#[derive(Debug, Default, Clone)]
+pub struct Connections(Rc<RefCell<HashMap<Key, Rc<Home>>>>);
+
+/// The address of the TLS settings stands for them: they live as long as the home that holds them.
+type Key = (SocketAddr, usize);
+
+/// Where the connections to one target stay.
+#[derive(Debug)]
+pub struct Home {
+    target: Target,
+    idle: RefCell<Vec<(Instant, H1Connection)>>,
+    h2: RefCell<Option<H2Connection>>,
+    /// One dial at a time for HTTP/2: everyone else waits for its connection.
+    h2_dial: tokio::sync::Mutex<()>,
+    opened: Cell<u64>,
+    /// Closed to reuse: its target has left.
+    retired: Cell<bool>,
+}
+
+/// Why no connection could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// TCP.
+    #[error("connect: {0}")]
+    Connect(std::io::Error),
+    /// TLS.
+    #[error("TLS: {0}")]
+    Tls(std::io::Error),
+    /// The connect clock.
+    #[error("connecting took too long")]
+    TimedOut,
+    /// The endpoint agreed on another HTTP version than the one asked for.
+    #[error("the endpoint does not speak HTTP/2")]
+    NotHttp2,
+    /// HTTP/2's preface failed.
+    #[error("HTTP/2: {0}")]
+    Http2(h2::Error),
+}
+
+/// Why one attempt failed.
+#[derive(Debug, thiserror::Error)]
+pub enum AttemptError {
+    /// No connection.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// No answer.
+    #[error(transparent)]
+    Send(SendError),
+    /// No answer, on a connection that had lain idle: the same request may go out again at once.
+    #[error("a reused connection was stale")]
+    Stale,
+}
+
+/// An answer's head, with its body to come.
+#[derive(Debug)]
+pub enum Answered {
+    /// A response.
+    Response(http::Response<UpstreamBody>),
+    /// `101`: the stream, and what was read of it.
+    Upgraded(http::Response<()>, Io, Bytes),
+}
+
+/// What an attempt may do.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt {
+    /// The HTTP version to speak.
+    pub version: Version,
+    /// The client asks to change the protocol.
+    pub upgrade: bool,
+    /// Do not take a connection that lay idle.
+    pub fresh: bool,
+    /// From the decision to dial to a usable connection.
+    pub connect: Duration,
+    /// The other clocks.
+    pub clocks: Clocks,
+}
+
+impl Connections {
+    /// The home of connections to `target`.
+    pub fn home(&self, target: &Target) -> Rc<Home> {
+        let tls = target.tls.as_ref().map_or(0, |tls| Arc::as_ptr(tls) as usize);
+        self.0.borrow_mut().entry((target.address, tls)).or_insert_with(|| Rc::new(Home::new(target.clone()))).clone()
+    }
+
+    /// Closes what has lain idle for too long, and forgets homes that nobody needs.
+    pub fn sweep(&self, now: Instant) {
+        self.0.borrow_mut().retain(|_, home| {
+            home.sweep(now);
+            Rc::strong_count(home) > 1 || !home.is_empty()
+        });
+    }
+
+    /// How many connections lie idle.
+    pub fn idle(&self) -> usize {
+        self.0.borrow().values().map(|home| home.idle.borrow().len()).sum()
+    }
+}
+
+impl Home {
+    fn new(target: Target) -> Self {
+        Self {
+            target,
+            idle: RefCell::default(),
+            h2: RefCell::default(),
+            h2_dial: tokio::sync::Mutex::new(()),
+            opened: Cell::new(0),
+            retired: Cell::new(false),
+        }
+    }
+
+    /// Connections opened so far.
+    pub fn opened(&self) -> u64 {
+        self.opened.get()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.idle.borrow().is_empty() && self.h2.borrow().is_none()
+    }
+
+    fn sweep(&self, now: Instant) {
+        self.idle.borrow_mut().retain(|(until, _)| *until > now);
+        let mut h2 = self.h2.borrow_mut();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        if h2.as_mut().is_some_and(|connection| connection.poll_usable(&mut cx) == Poll::Ready(false)) {
+            *h2 = None;
+        }
+    }
+
+    /// Sends one request and waits for the head of its answer.
+    pub async fn send(
+        self: &Rc<Self>,
+        request: http::Request<Incoming>,
+        attempt: Attempt,
+        interim: &Interim,
+    ) -> Result<Answered, AttemptError> {
+        if attempt.version != Version::Http2
+            && !attempt.fresh
+            && let Some(connection) = self.take_idle().await
+        {
+            let sent = connection.send(request, attempt.upgrade, attempt.clocks, interim, self.clone()).await;
+            return sent.map(Answered::from).map_err(|error| match error {
+                SendError::ResetBeforeAnswer => AttemptError::Stale,
+                error => AttemptError::Send(error),
+            });
+        }
+        if attempt.version != Version::Http1 {
+            let existing = if attempt.fresh { None } else { self.take_h2().await };
+            if let Some(connection) = existing {
+                return connection.send(request, attempt.clocks, interim).await.map(Answered::from).map_err(|error| {
+                    match error {
+                        SendError::ResetBeforeAnswer | SendError::Refused => {
+                            *self.h2.borrow_mut() = None;
+                            AttemptError::Stale
+                        }
+                        error => AttemptError::Send(error),
+                    }
+                });
+            }
+        }
+        match self.dial(attempt).await? {
+            Dialled::H1(connection) => connection
+                .send(request, attempt.upgrade, attempt.clocks, interim, self.clone())
+                .await
+                .map(Answered::from)
+                .map_err(AttemptError::Send),
+            Dialled::H2(connection) => {
+                connection.send(request, attempt.clocks, interim).await.map(Answered::from).map_err(AttemptError::Send)
+            }
+        }
+    }
+
+    /// The connection used last that is still open: the others may rest, and be closed.
+    async fn take_idle(&self) -> Option<H1Connection> {
+        let now = Instant::now();
+        loop {
+            let (until, mut connection) = self.idle.borrow_mut().pop()?;
+            if until > now && poll_fn(|cx| Poll::Ready(connection.poll_usable(cx))).await {
+                return Some(connection);
+            }
+        }
+    }
+
+    async fn take_h2(&self) -> Option<H2Connection> {
+        let mut connection = self.h2.borrow().clone()?;
+        // Not ready means that every stream it may have is in use: the request waits its turn.
+        match poll_fn(|cx| Poll::Ready(connection.poll_usable(cx))).await {
+            Poll::Ready(false) => {
+                *self.h2.borrow_mut() = None;
+                None
+            }
+            Poll::Ready(true) | Poll::Pending => Some(connection),
+        }
+    }
+
+    async fn dial(&self, attempt: Attempt) -> Result<Dialled, DialError> {
+        let dialled = if attempt.version == Version::Http2 {
+            let turn = self.h2_dial.lock().await;
+            if !attempt.fresh
+                && let Some(connection) = self.take_h2().await
+            {
+                return Ok(Dialled::H2(connection));
+            }
+            let dialled = tokio::time::timeout(attempt.connect, self.connect(attempt.version)).await;
+            drop(turn);
+            dialled
+        } else {
+            tokio::time::timeout(attempt.connect, self.connect(attempt.version)).await
+        };
+        dialled.unwrap_or(Err(DialError::TimedOut))
+    }
+
+    async fn connect(&self, version: Version) -> Result<Dialled, DialError> {
+        let tcp = connect_tcp(self.target.address).await.map_err(DialError::Connect)?;
+        self.opened.set(self.opened.get() + 1);
+        let (io, h2) = match &self.target.tls {
+            None => (Io::Tcp(tcp), version == Version::Http2),
+            Some(tls) => {
+                let connector = TlsConnector::from(tls.config.clone());
+                let stream = connector.connect(tls.server_name.clone(), tcp).await.map_err(DialError::Tls)?;
+                let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                if version == Version::Http2 && !h2 {
+                    return Err(DialError::NotHttp2);
+                }
+                (Io::TlsClient(Box::new(stream)), h2)
+            }
+        };
+        if !h2 {
+            return Ok(Dialled::H1(H1Connection::new(io)));
+        }
+        let connection = H2Connection::handshake(io).await.map_err(DialError::Http2)?;
+        *self.h2.borrow_mut() = Some(connection.clone());
+        Ok(Dialled::H2(connection))
+    }
+}
+
+/// Connects, without Nagle's delay.
+pub async fn connect_tcp(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+enum Dialled {
+    H1(H1Connection),
+    H2(H2Connection),
+}
+
+impl Recycle for Home {
+    fn recycle(&self, connection: H1Connection) {
+        let mut idle = self.idle.borrow_mut();
+        if self.retired.get() || idle.len() >= IDLE_CONNECTIONS_MAX {
+            return;
+        }
+        let keep = match connection.keep_alive_hint {
+            None => IDLE_DEFAULT,
+            Some(hint) => hint.saturating_sub(IDLE_MARGIN).min(IDLE_MAX),
+        };
+        if !keep.is_zero() {
+            idle.push((Instant::now() + keep, connection));
+        }
+    }
+}
+
+impl From<Sent> for Answered {
+    fn from(sent: Sent) -> Self {
+        match sent {
+            Sent::Response(response) => Answered::Response(response.map(UpstreamBody::H1)),
+            Sent::Upgraded(response, io, read) => Answered::Upgraded(response, io, read),
+        }
+    }
+}
+
+impl From<http::Response<H2ResponseBody>> for Answered {
+    fn from(response: http::Response<H2ResponseBody>) -> Self {
+        Answered::Response(response.map(|body| UpstreamBody::H2(Box::new(body))))
+    }
+}
+
+/// The body of an endpoint's answer.
+#[derive(Debug)]
+pub enum UpstreamBody {
+    /// Over HTTP/1.1.
+    H1(ResponseBody),
+    /// Over HTTP/2.
+    H2(Box<H2ResponseBody>),
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            UpstreamBody::H1(body) => Pin::new(body).poll_frame(cx),
+            UpstreamBody::H2(body) => Pin::new(&mut **body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            UpstreamBody::H1(body) => body.is_end_stream(),
+            UpstreamBody::H2(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            UpstreamBody::H1(body) => body.size_hint(),
+            UpstreamBody::H2(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! An HTTP/2 connection that we made: many exchanges at once, the connection itself on a task of its own.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use h2::{Reason, client::SendRequest};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http_body::{Body, Frame, SizeHint};
+
+use super::{
+    BodyError, H2Body, Incoming, Interim,
+    h1_client::{Clocks, SendError},
+    h2_server::{H2Pump, PumpFault},
+    head::content_length,
+};
+use crate::{io::Io, timer::LazyTimer};
+
+/// What an answer may send on one stream before we take it, in bytes.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// What answers may send on one connection before we take it, in bytes.
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// The size of an answer's header list, in bytes.
+const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
+
+/// A connection that takes requests.
+#[derive(Debug, Clone)]
+pub struct H2Connection {
+    requests: SendRequest<Bytes>,
+}
+
+impl H2Connection {
+    /// Begins HTTP/2 on a fresh stream. The connection runs on a local task until its last exchange has ended and the
+    /// last `H2Connection` is dropped.
+    pub async fn handshake(io: Io) -> Result<Self, h2::Error> {
+        let (requests, connection) = h2::client::Builder::new()
+            .initial_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_header_list_size(HEADER_LIST_BYTES_MAX)
+            .enable_push(false)
+            .handshake::<Io, Bytes>(io)
+            .await?;
+        tokio::task::spawn_local(async move {
+            // Every exchange on it learns of the fault by itself.
+            let _ = connection.await;
+        });
+        Ok(Self { requests })
+    }
+
+    /// Whether a request can be sent now. `Ready(false)`: the connection has ended.
+    pub fn poll_usable(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        self.requests.poll_ready(cx).map(|ready| ready.is_ok())
+    }
+
+    /// Sends `request` (URI absolute, fields cleansed) and waits for the head of the answer.
+    pub async fn send(
+        mut self,
+        request: http::Request<Incoming>,
+        clocks: Clocks,
+        interim: &Interim,
+    ) -> Result<http::Response<H2ResponseBody>, SendError> {
+        poll_fn(|cx| self.requests.poll_ready(cx)).await.map_err(|_| SendError::ResetBeforeAnswer)?;
+        let (mut parts, body) = request.into_parts();
+        for name in [CONNECTION, TRANSFER_ENCODING, UPGRADE, HOST] {
+            parts.headers.remove(name);
+        }
+        parts.version = http::Version::HTTP_2;
+        let end = body.is_end_stream();
+        if let Some(length) = body.size_hint().exact()
+            && length > 0
+        {
+            parts.headers.insert(CONTENT_LENGTH, length.into());
+        }
+        let request = http::Request::from_parts(parts, ());
+        let (mut answer, stream) = self.requests.send_request(request, end).map_err(|error| send_error(&error))?;
+        let mut pump = (!end).then(|| (H2Pump::new(stream, None), body));
+        let mut timer = LazyTimer::default();
+        let response = poll_fn(|cx| {
+            if let Some((out, body)) = &mut pump {
+                match out.poll_write(Pin::new(body), cx) {
+                    Poll::Ready(Ok(())) => pump = None,
+                    Poll::Ready(Err(PumpFault::Body(error))) => {
+                        return Poll::Ready(Err(SendError::RequestBody(error)));
+                    }
+                    // Whatever happened to the stream, the answer's future will say.
+                    Poll::Ready(Err(PumpFault::Stream | PumpFault::Stalled)) => pump = None,
+                    Poll::Pending => {}
+                }
+            }
+            while let Poll::Ready(Some(Ok(informational))) = answer.poll_informational(cx) {
+                let (parts, ()) = informational.into_parts();
+                interim.send(parts.status, parts.headers);
+            }
+            if let Poll::Ready(answered) = Pin::new(&mut answer).poll(cx) {
+                return Poll::Ready(answered.map_err(|error| send_error(&error)));
+            }
+            if pump.is_none() && !timer.is_set() {
+                timer.set(Instant::now() + clocks.first_byte);
+            }
+            timer.poll_expired(cx).map(|()| Err(SendError::TimedOut))
+        })
+        .await?;
+        timer.clear();
+        let (parts, stream) = response.into_parts();
+        let length = content_length(&parts.headers).ok().flatten();
+        let body = H2ResponseBody { body: H2Body::new(stream, length), pump, timer, idle: clocks.idle };
+        Ok(http::Response::from_parts(parts, body))
+    }
+}
+
+fn send_error(error: &h2::Error) -> SendError {
+    match error.reason() {
+        Some(Reason::REFUSED_STREAM) => SendError::Refused,
+        // GOAWAY with NO_ERROR: the server has not processed it (RFC 9113 §6.8).
+        Some(Reason::NO_ERROR) if error.is_remote() => SendError::Refused,
+        Some(reason) => SendError::Stream(reason),
+        None => SendError::ResetBeforeAnswer,
+    }
+}
+
+/// The body of an answer over HTTP/2.
+#[derive(Debug)]
+pub struct H2ResponseBody {
+    body: H2Body,
+    pump: Option<(H2Pump, Incoming)>,
+    timer: LazyTimer,
+    idle: std::time::Duration,
+}
+
+impl Body for H2ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        if let Some((out, body)) = &mut this.pump {
+            match out.poll_write(Pin::new(body), cx) {
+                Poll::Ready(Ok(())) => this.pump = None,
+                // The client's half of a two-way stream failed: the server must not take silence for consent.
+                Poll::Ready(Err(PumpFault::Body(error))) => {
+                    out.stream.send_reset(Reason::CANCEL);
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Poll::Ready(Err(_)) => this.pump = None,
+                Poll::Pending => {}
+            }
+        }
+        match this.body.poll_frame(cx) {
+            Poll::Ready(frame) => {
+                this.timer.clear();
+                Poll::Ready(frame)
+            }
+            Poll::Pending => {
+                if !this.timer.is_set() {
+                    this.timer.set(Instant::now() + this.idle);
+                }
+                this.timer.poll_expired(cx).map(|()| Some(Err(BodyError::Stalled)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,360 @@
+//! HTTP, from bytes to messages and back. A message's body is read while it is used and written while it comes, on one
+//! task, so that back pressure needs no channel.
+//!
+//! - [`head`], [`framing`] and [`wire`] are HTTP/1.1's grammar and buffers, used on both sides;
+//! - [`h1_server`] and [`h2_server`] hold a connection that somebody made to us, [`serve`] chooses between them;
+//! - [`h1_client`] and [`h2_client`] hold one that we made.
+
+pub mod framing;
+pub mod h1_client;
+pub mod h1_server;
+pub mod h2_client;
+pub mod h2_server;
+pub mod head;
+mod wire;
+
+use std::{
+    cell::RefCell,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+
+pub use head::HeadError;
+
+use crate::{drain::DrainSeat, io::Io};
+
+/// Answers requests. One value serves one connection, so it may hold what is known of the peer.
+pub trait Handler: 'static {
+    /// The body of its answers.
+    type Body: Body<Data = Bytes, Error = BodyError> + 'static;
+
+    /// Answers one request. Dropping the future cancels the exchange: the client has gone.
+    fn handle(&self, arrival: Arrival) -> impl Future<Output = Answer<Self::Body>>;
+
+    /// The answer to something that is not a request. The connection is closed after it.
+    fn malformed(&self, error: HeadError) -> http::Response<Bytes>;
+}
+
+/// A request that has arrived: its head, its body to come, and a way to send interim answers.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The request.
+    pub request: http::Request<Incoming>,
+    /// Sends 1xx answers before the final one.
+    pub interim: Interim,
+}
+
+/// What a [`Handler`] answers with.
+#[derive(Debug)]
+pub enum Answer<B> {
+    /// A response.
+    Response(http::Response<B>),
+    /// `101`, and from then on the bytes of this tunnel (HTTP/1.1 only).
+    Tunnel(http::Response<()>, Tunnel),
+    /// Nothing: the connection (or the stream) is cut.
+    Abort,
+}
+
+/// The other end of a connection that changed its protocol.
+pub struct Tunnel {
+    /// The stream.
+    pub io: Io,
+    /// What was read from it already.
+    pub prelude: Bytes,
+    /// How long both directions may be silent.
+    pub idle: Duration,
+    /// Dropped when the tunnel ends.
+    pub guard: Box<dyn std::any::Any>,
+}
+
+impl std::fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tunnel").field("io", &self.io).finish_non_exhaustive()
+    }
+}
+
+/// Why a body ended before its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// The connection ended first.
+    #[error("the connection ended before the message did")]
+    Truncated,
+    /// Malformed chunked framing.
+    #[error("malformed chunk")]
+    Chunk,
+    /// Malformed or oversized trailer section.
+    #[error("malformed trailers")]
+    Trailers,
+    /// More or fewer bytes than announced.
+    #[error("the body does not have the announced length")]
+    Length,
+    /// Nothing came for too long.
+    #[error("the body stalled")]
+    Stalled,
+    /// HTTP/2 reset or connection error.
+    #[error("stream error: {0}")]
+    Stream(h2::Reason),
+    /// The connection failed.
+    #[error("{0}")]
+    Io(std::io::ErrorKind),
+    /// A stage ended it on purpose, for this reason.
+    #[error("{0}")]
+    Ended(&'static str),
+}
+
+impl From<std::io::Error> for BodyError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => BodyError::Truncated,
+            kind => BodyError::Io(kind),
+        }
+    }
+}
+
+impl From<h2::Error> for BodyError {
+    fn from(error: h2::Error) -> Self {
+        match error.reason() {
+            Some(reason) => BodyError::Stream(reason),
+            None => BodyError::Io(error.get_io().map_or(std::io::ErrorKind::Other, std::io::Error::kind)),
+        }
+    }
+}
+
+/// A request's body.
+#[derive(Debug, Default)]
+pub enum Incoming {
+    /// None.
+    #[default]
+    Empty,
+    /// All of it, in memory: it can be sent again.
+    Full(Bytes),
+    /// Still on an HTTP/1.1 connection.
+    H1(h1_server::RequestBody),
+    /// Still on an HTTP/2 stream.
+    H2(H2Body),
+}
+
+impl Incoming {
+    /// Another one like it, if it is in memory.
+    pub fn replay(&self) -> Option<Incoming> {
+        match self {
+            Incoming::Empty => Some(Incoming::Empty),
+            Incoming::Full(bytes) => Some(Incoming::Full(bytes.clone())),
+            Incoming::H1(_) | Incoming::H2(_) => None,
+        }
+    }
+}
+
+impl Body for Incoming {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Incoming::Empty => Poll::Ready(None),
+            full @ Incoming::Full(_) => match std::mem::take(full) {
+                Incoming::Full(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                _ => Poll::Ready(None),
+            },
+            Incoming::H1(body) => body.poll_frame(cx),
+            Incoming::H2(body) => body.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Incoming::Empty => true,
+            Incoming::Full(bytes) => bytes.is_empty(),
+            Incoming::H1(body) => body.has_ended(),
+            Incoming::H2(body) => body.stream.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Incoming::Empty => SizeHint::with_exact(0),
+            Incoming::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Incoming::H1(body) => body.size_hint(),
+            Incoming::H2(body) => body.size_hint(),
+        }
+    }
+}
+
+/// A body on an HTTP/2 stream, of a request or of an answer. What is read is released to the peer at once: it is
+/// whoever polls that holds back.
+#[derive(Debug)]
+pub struct H2Body {
+    stream: h2::RecvStream,
+    remaining: Option<u64>,
+    data_done: bool,
+}
+
+impl H2Body {
+    pub(crate) fn new(stream: h2::RecvStream, length: Option<u64>) -> Self {
+        Self { stream, remaining: length, data_done: false }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.remaining {
+            _ if self.stream.is_end_stream() => SizeHint::with_exact(0),
+            Some(remaining) => SizeHint::with_exact(remaining),
+            None => SizeHint::new(),
+        }
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        self.stream.is_end_stream()
+    }
+
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if !self.data_done {
+            match ready!(self.stream.poll_data(cx)) {
+                Some(Ok(bytes)) => {
+                    self.stream.flow_control().release_capacity(bytes.len()).map_err(BodyError::from)?;
+                    if let Some(remaining) = &mut self.remaining {
+                        *remaining = remaining.saturating_sub(bytes.len() as u64);
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                }
+                // A peer that resets with NO_ERROR after its answer has said all it wants to say (RFC 9113 §8.1).
+                Some(Err(error)) if error.reason() == Some(h2::Reason::NO_ERROR) => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                None => self.data_done = true,
+            }
+        }
+        match ready!(self.stream.poll_trailers(cx)) {
+            Ok(Some(mut trailers)) => {
+                framing::keep_true_trailers(&mut trailers);
+                Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+            }
+            Ok(None) => Poll::Ready(None),
+            Err(error) => Poll::Ready(Some(Err(error.into()))),
+        }
+    }
+}
+
+/// Sends interim (1xx) answers.
+#[derive(Debug, Clone)]
+pub enum Interim {
+    /// On an HTTP/1.1 connection.
+    H1(h1_server::InterimSender),
+    /// On an HTTP/2 stream.
+    H2(Rc<RefCell<h2::server::SendResponse<Bytes>>>),
+    /// Nowhere: HTTP/1.0 clients do not know them.
+    Nowhere,
+}
+
+impl Interim {
+    /// Sends one, unless the final answer is on its way already.
+    pub fn send(&self, status: StatusCode, headers: HeaderMap) {
+        match self {
+            Interim::H1(sender) => sender.send(status, &headers),
+            Interim::H2(respond) => {
+                let mut response = http::Response::new(());
+                *response.status_mut() = status;
+                *response.headers_mut() = headers;
+                if let Ok(mut respond) = respond.try_borrow_mut() {
+                    // A stream that has been reset meanwhile needs no interim answer.
+                    let _ = respond.send_informational(response);
+                }
+            }
+            Interim::Nowhere => {}
+        }
+    }
+}
+
+/// The bounds of downstream connections. Every one is named with its unit.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// From the first byte of a request's head to its last.
+    pub head_timeout: Duration,
+    /// How long a connection may be silent between two requests.
+    pub keep_alive_timeout: Duration,
+    /// How long a request's body may be silent.
+    pub body_stall_timeout: Duration,
+    /// How long a client may take nothing of what we want to write.
+    pub write_stall_timeout: Duration,
+    /// Requests on one HTTP/1.1 connection before it is closed.
+    pub requests_per_connection_max: u64,
+    /// Concurrent streams of an HTTP/2 connection.
+    pub h2_streams_max: u32,
+    /// The size of a header list over HTTP/2, as RFC 9113 §6.5.2 counts it, in bytes.
+    pub h2_header_list_bytes_max: u32,
+    /// Streams that a client has reset and that have not been handled, before it is turned away (CVE-2023-44487).
+    pub h2_pending_resets_max: usize,
+    /// Streams that we had to reset, before the client is turned away (CVE-2025-8671).
+    pub h2_local_resets_max: usize,
+    /// What a client may send on one stream before we take it, in bytes.
+    pub h2_stream_window_bytes: u32,
+    /// What a client may send on one connection before we take it, in bytes.
+    pub h2_connection_window_bytes: u32,
+    /// What we hold for one stream that its client does not read, in bytes.
+    pub h2_send_buffer_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_timeout: Duration::from_secs(10),
+            keep_alive_timeout: Duration::from_secs(75),
+            body_stall_timeout: Duration::from_secs(30),
+            write_stall_timeout: Duration::from_secs(30),
+            requests_per_connection_max: 1_000_000,
+            h2_streams_max: 256,
+            h2_header_list_bytes_max: 32 * 1024,
+            h2_pending_resets_max: 20,
+            h2_local_resets_max: 100,
+            h2_stream_window_bytes: 256 * 1024,
+            h2_connection_window_bytes: 1024 * 1024,
+            h2_send_buffer_bytes: 64 * 1024,
+        }
+    }
+}
+
+/// How a downstream connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// After its last answer, or idle.
+    Cleanly,
+    /// The client went away in the middle of an exchange.
+    ClientGone,
+    /// It did not speak HTTP.
+    Malformed(HeadError),
+    /// A client that sent or took nothing for too long.
+    Stalled,
+    /// A body failed, theirs or ours.
+    Body(BodyError),
+    /// HTTP/2 went wrong: flood protection, protocol errors.
+    H2(String),
+    /// The connection failed.
+    Io(std::io::ErrorKind),
+}
+
+/// The first bytes of an HTTP/2 connection (RFC 9113 §3.4).
+const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What a connection speaks, when TLS has said so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spoken {
+    /// HTTP/1.1.
+    H1,
+    /// HTTP/2.
+    H2,
+    /// To be seen from its first bytes (plain ports: HTTP/1.1, or HTTP/2 with prior knowledge).
+    Unknown,
+}
+
+/// Serves one downstream connection to its end.
+pub async fn serve<H: Handler>(io: Io, spoken: Spoken, handler: &H, limits: &Limits, seat: &DrainSeat) -> Ended {
+    match spoken {
+        Spoken::H2 => h2_server::serve(io, handler, limits, seat).await,
+        Spoken::H1 | Spoken::Unknown => h1_server::serve(io, spoken == Spoken::Unknown, handler, limits, seat).await,
+    }
+}

@@ -1,0 +1,170 @@
+//! One byte stream, whatever carries it: so that codecs need no type parameter and dispatch costs one `match`.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Buf, Bytes};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, UnixStream},
+};
+
+/// A byte stream that is none of the usual ones: tests, and streams with bytes already read.
+pub trait ByteStream: AsyncRead + AsyncWrite {}
+impl<T: AsyncRead + AsyncWrite> ByteStream for T {}
+
+/// A connected byte stream.
+pub enum Io {
+    /// TCP in the clear.
+    Tcp(TcpStream),
+    /// TLS that clients began.
+    TlsServer(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    /// TLS that we began.
+    TlsClient(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    /// A Unix socket.
+    Unix(UnixStream),
+    /// Anything else.
+    Other(Pin<Box<dyn ByteStream>>),
+}
+
+impl std::fmt::Debug for Io {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Io::Tcp(_) => "Io::Tcp",
+            Io::TlsServer(_) => "Io::TlsServer",
+            Io::TlsClient(_) => "Io::TlsClient",
+            Io::Unix(_) => "Io::Unix",
+            Io::Other(_) => "Io::Other",
+        })
+    }
+}
+
+impl Io {
+    /// Wraps any other stream.
+    pub fn other(stream: impl ByteStream + 'static) -> Self {
+        Io::Other(Box::pin(stream))
+    }
+
+    /// The stream with `prelude` before it: bytes that were read too early.
+    pub fn rewound(self, prelude: Bytes) -> Self {
+        if prelude.is_empty() { self } else { Io::other(Rewound { prelude, io: self }) }
+    }
+
+    /// Whether what travels is encrypted.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Io::TlsServer(_) | Io::TlsClient(_))
+    }
+}
+
+macro_rules! each {
+    ($self:expr, $io:ident => $call:expr) => {
+        match $self.get_mut() {
+            Io::Tcp($io) => {
+                let $io = Pin::new($io);
+                $call
+            }
+            Io::TlsServer($io) => {
+                let $io = Pin::new(&mut **$io);
+                $call
+            }
+            Io::TlsClient($io) => {
+                let $io = Pin::new(&mut **$io);
+                $call
+            }
+            Io::Unix($io) => {
+                let $io = Pin::new($io);
+                $call
+            }
+            Io::Other($io) => {
+                let $io = $io.as_mut();
+                $call
+            }
+        }
+    };
+}
+
+impl AsyncRead for Io {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        each!(self, io => io.poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        each!(self, io => io.poll_write(cx, buf))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, io => io.poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, io => io.poll_shutdown(cx))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(self, io => io.poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+}
+
+/// A stream whose first bytes were read already.
+struct Rewound {
+    prelude: Bytes,
+    io: Io,
+}
+
+impl AsyncRead for Rewound {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.prelude.is_empty() {
+            return Pin::new(&mut self.io).poll_read(cx, buf);
+        }
+        let n = self.prelude.len().min(buf.remaining());
+        buf.put_slice(&self.prelude.split_to(n));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Rewound {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+}
+
+/// Chunks of a vectored write, advanced by what was written.
+pub(crate) fn advance(first: &mut impl Buf, second: &mut Bytes, mut n: usize) {
+    let from_first = n.min(first.remaining());
+    first.advance(from_first);
+    n -= from_first;
+    second.advance(n.min(second.len()));
+}
