@@ -4,6 +4,7 @@
 
 pub mod connections;
 pub mod drain;
+pub mod endpoints;
 pub mod http;
 pub mod io;
 pub mod timer;
