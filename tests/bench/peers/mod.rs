@@ -1,0 +1,288 @@
+//! How each proxy is configured and started. The configurations stand beside this file, as their own documentation says
+//! they should be written for this work; two of them have a trap that makes them look worse than they are (nginx buffers
+//! and HAProxy delays events unless told not to), which is avoided.
+
+use std::{
+    env,
+    fmt::Write as _,
+    fs::{self, File},
+    io::{BufRead as _, BufReader},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustix::process::Signal;
+
+use crate::{Outcome, load::HOST, processes};
+
+/// The core that the proxy under test runs on, and the one of everything else.
+pub(crate) const PROXY_CORE: &str = "0";
+pub(crate) const LOAD_CORE: &str = "1";
+
+/// One proxy with one configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contender {
+    Portcullis(Routes),
+    Nginx,
+    Haproxy,
+    Envoy,
+    /// No proxy: the origin itself.
+    Direct,
+}
+
+/// What the gateway routes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Routes {
+    /// Everything to one backend.
+    All,
+    /// By the model that the prompt names.
+    Model,
+    /// This many routes, half of them by host, half by path.
+    Many(u32),
+}
+
+impl Contender {
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Portcullis(Routes::All) => "Portcullis".to_owned(),
+            Self::Portcullis(Routes::Model) => "Portcullis, by model".to_owned(),
+            Self::Portcullis(Routes::Many(count)) => format!("Portcullis, {count} routes"),
+            Self::Nginx => "nginx".to_owned(),
+            Self::Haproxy => "HAProxy".to_owned(),
+            Self::Envoy => "Envoy".to_owned(),
+            Self::Direct => "no proxy".to_owned(),
+        }
+    }
+}
+
+/// The folder of one run: configurations, certificates, logs. Removed at its end.
+pub(crate) struct Workshop {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) origin: SocketAddr,
+    _origin: Running,
+}
+
+impl Workshop {
+    /// Makes the certificates and starts the origin.
+    pub(crate) fn open() -> Outcome<Self> {
+        let directory = tempfile::Builder::new().prefix("portcullis-bench-").tempdir()?;
+        let path = directory.path();
+        // nginx's worker is not root and reads below here.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+        let mut authority = CertificateParams::new(Vec::new())?;
+        authority.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        authority.distinguished_name.push(DnType::CommonName, "benchmark");
+        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
+        let key = KeyPair::generate()?;
+        let edge = CertificateParams::new(vec![HOST.to_owned(), format!("*.{HOST}")])?.signed_by(&key, &authority)?;
+        fs::write(path.join("authority.crt"), authority.as_ref().pem())?;
+        fs::write(path.join("edge.crt"), edge.pem())?;
+        fs::write(path.join("edge.key"), key.serialize_pem())?;
+        fs::write(path.join("edge.pem"), edge.pem() + &key.serialize_pem())?;
+        fs::write(path.join("client-openssl.cnf"), include_str!("client-openssl.cnf"))?;
+        fs::write(path.join("prompt.lua"), include_str!("prompt.lua"))?;
+        fs::write(path.join("routes.lua"), include_str!("routes.lua"))?;
+
+        let port = free_port()?;
+        let mut command = pinned(LOAD_CORE, &env::current_exe()?);
+        command.args(["origin", "--port", &port.to_string()]);
+        let origin = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let running = Running::start(Contender::Direct, command, origin, origin)?;
+        running.wait_until_it_accepts()?;
+        Ok(Self { directory, origin, _origin: running })
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Starts one proxy and waits until it serves.
+    pub(crate) fn start(&self, contender: Contender) -> Outcome<Running> {
+        let (plain, tls) = (free_port()?, free_port()?);
+        let directory = self.path(&format!("{}-{plain}", contender.name().replace([' ', ','], "-")));
+        fs::create_dir(&directory)?;
+        for name in ["edge.crt", "edge.key", "edge.pem"] {
+            fs::copy(self.path(name), directory.join(name))?;
+        }
+        let fill = |template: &str| {
+            template
+                .replace("@DIR@", &directory.display().to_string())
+                .replace("@ORIGIN@", &self.origin.port().to_string())
+                .replace("@PLAIN@", &plain.to_string())
+                .replace("@TLS@", &tls.to_string())
+        };
+        let write = |name: &str, text: String| -> Outcome<PathBuf> {
+            let path = directory.join(name);
+            fs::write(&path, text)?;
+            Ok(path)
+        };
+        let plain_address = SocketAddr::from((Ipv4Addr::LOCALHOST, plain));
+        let tls_address = SocketAddr::from((Ipv4Addr::LOCALHOST, tls));
+        let mut command = match contender {
+            Contender::Direct => return Err("the origin is running already".into()),
+            Contender::Nginx => {
+                let mut command = pinned(PROXY_CORE, Path::new("/usr/sbin/nginx"));
+                command.arg("-c").arg(write("nginx.conf", fill(include_str!("nginx.conf")))?).arg("-p").arg(&directory);
+                command
+            }
+            Contender::Haproxy => {
+                let mut command = pinned(PROXY_CORE, Path::new("/usr/sbin/haproxy"));
+                command.arg("-f").arg(write("haproxy.cfg", fill(include_str!("haproxy.cfg")))?);
+                command
+            }
+            Contender::Envoy => {
+                let mut command = pinned(PROXY_CORE, Path::new("envoy"));
+                let template = include_str!("envoy.yaml").replace("@CURVES@", "X25519, X25519MLKEM768");
+                command.arg("-c").arg(write("envoy.yaml", fill(&template))?);
+                command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]);
+                command
+            }
+            Contender::Portcullis(routes) => {
+                let config = write("config.yaml", self.documents(routes)?)?;
+                let mut command = pinned(PROXY_CORE, &portcullis()?);
+                command.args(["run", "--workers", "1", "--admin", "127.0.0.1:0", "--log-format", "json"]);
+                command.arg("--config").arg(config).arg("--state").arg(directory.join("state"));
+                command.arg("--bind").arg(format!("8080={plain_address}"));
+                command.arg("--bind").arg(format!("8443={tls_address}"));
+                command
+            }
+        };
+        let log = File::create(directory.join("output.log"))?;
+        command.stdout(log.try_clone()?).stderr(log).stdin(Stdio::null());
+        let mut running = Running::start(contender, command, plain_address, tls_address)?;
+        if let Err(error) = running.wait_until_it_accepts() {
+            let _ = running.child.kill();
+            let lines = BufReader::new(File::open(directory.join("output.log"))?).lines();
+            let said = lines.map_while(Result::ok).take(20).collect::<Vec<_>>().join("\n");
+            return Err(format!("{}: {error}\n{said}", contender.name()).into());
+        }
+        running.ready_after = running.started.elapsed();
+        Ok(running)
+    }
+
+    /// The documents that configure the gateway.
+    fn documents(&self, routes: Routes) -> Outcome<String> {
+        let mut text = include_str!("portcullis.yaml").to_owned();
+        match routes {
+            Routes::All => text.push_str(include_str!("routes-all.yaml")),
+            Routes::Model => text.push_str(include_str!("routes-model.yaml")),
+            Routes::Many(count) => {
+                for route in 0..count {
+                    // One rule of `routes-all.yaml` under a host or a path of its own.
+                    let renamed = include_str!("routes-all.yaml").replace("name: all", &format!("name: route-{route}"));
+                    let own = if route % 2 == 0 {
+                        renamed.replace("  rules:\n", &format!("  hostnames: [s{route}.{HOST}]\n  rules:\n"))
+                    } else {
+                        let rule =
+                            format!("  - matches: [{{path: {{type: PathPrefix, value: /r{route}}}}}]\n    filters:");
+                        renamed.replace("  - filters:", &rule)
+                    };
+                    write!(text, "{own}")?;
+                }
+            }
+        }
+        let encoded = |name: &str| -> Outcome<String> { Ok(base64(&fs::read(self.path(name))?)) };
+        Ok(text
+            .replace("@CERTIFICATE@", &encoded("edge.crt")?)
+            .replace("@KEY@", &encoded("edge.key")?)
+            .replace("@ORIGIN@", &self.origin.port().to_string()))
+    }
+}
+
+/// A proxy that is up. Killed when dropped.
+pub(crate) struct Running {
+    pub(crate) contender: Contender,
+    pub(crate) plain: SocketAddr,
+    pub(crate) tls: SocketAddr,
+    /// How long it took until it accepted connections.
+    pub(crate) ready_after: Duration,
+    started: Instant,
+    child: Child,
+}
+
+impl Running {
+    fn start(contender: Contender, mut command: Command, plain: SocketAddr, tls: SocketAddr) -> Outcome<Self> {
+        let started = Instant::now();
+        let child = command.spawn().map_err(|error| format!("{}: {error}", contender.name()))?;
+        Ok(Self { contender, plain, tls, ready_after: Duration::ZERO, started, child })
+    }
+
+    /// The root of its processes. `taskset` has become the proxy itself.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn wait_until_it_accepts(&self) -> Outcome<()> {
+        for address in [self.plain, self.tls] {
+            while TcpStream::connect(address).is_err() {
+                if self.started.elapsed() > Duration::from_secs(30) {
+                    return Err(format!("nothing accepts on {address} after 30 s").into());
+                }
+                if processes::tree(self.process()).is_empty() || !alive(self.process()) {
+                    return Err("ended before it served".into());
+                }
+                sleep(Duration::from_millis(5));
+            }
+        }
+        Ok(())
+    }
+
+    /// It is not its turn: takes no CPU time, keeps its connections.
+    pub(crate) fn pause(&self) -> Outcome<()> {
+        Ok(processes::signal(self.process(), Signal::STOP)?)
+    }
+
+    /// Its turn begins.
+    pub(crate) fn resume(&self) -> Outcome<()> {
+        Ok(processes::signal(self.process(), Signal::CONT)?)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The whole tree: nginx's worker would outlive its master.
+        let _ = processes::signal(self.process(), Signal::KILL);
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether a process runs: neither gone nor waiting to be reaped.
+fn alive(id: u32) -> bool {
+    fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// A command that runs on one core only.
+pub(crate) fn pinned(core: &str, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", core]).arg(program);
+    command
+}
+
+/// The gateway's binary: beside this one.
+pub(crate) fn portcullis() -> Outcome<PathBuf> {
+    let path = env::current_exe()?.with_file_name("portcullis");
+    if path.exists() { Ok(path) } else { Err("no `portcullis` beside this binary; build it first".into()) }
+}
+
+fn free_port() -> Outcome<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// Base64 as a Secret holds it. Not worth a dependency of this package.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().enumerate().fold(0_u32, |sum, (at, byte)| sum | u32::from(*byte) << (16 - 8 * at));
+        for at in 0..4 {
+            let sextet = (group >> (18 - 6 * at)) & 63;
+            text.push(if at <= chunk.len() { char::from(ALPHABET[sextet as usize]) } else { '=' });
+        }
+    }
+    text
+}
