@@ -7,4 +7,5 @@ pub mod drain;
 pub mod endpoints;
 pub mod http;
 pub mod io;
+pub mod telemetry;
 pub mod timer;

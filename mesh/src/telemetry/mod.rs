@@ -1,0 +1,25 @@
+//! Metrics that cost a few nanoseconds where they are counted, and whose number is bounded whatever strangers send.
+//!
+//! Families are registered once ([`Registry`]); a series is resolved once, to a small handle ([`Counter`], [`Gauge`],
+//! [`Histogram`]); each worker writes handles through its own [`WorkerMetrics`], and a scrape adds the workers up. The
+//! families of the data plane are in [`Catalogue`]; what mesh has no word for is registered by the products.
+
+mod catalogue;
+mod cells;
+mod page;
+mod process;
+mod registry;
+
+pub use self::{
+    catalogue::{
+        BackendMetrics, Catalogue, ConnectionRefusal, Handshake, LATENCY_BOUNDS, ListenerMetrics, ReloadOutcome,
+        RouteMetrics,
+    },
+    cells::{ControlMetrics, Counter, Gauge, Histogram, WorkerMetrics},
+    page::{Format, Kind, Page},
+    process::watch_lag,
+    registry::{CounterFamily, Described, GaugeFamily, HistogramFamily, LABEL_VALUE_BYTES_MAX, OTHER, Registry},
+};
+
+#[cfg(test)]
+mod tests;
