@@ -1,14 +1,20 @@
 //! The name of an exchange: `x-request-id`.
 
+use std::fmt;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The header.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The name of an exchange: at most 64 bytes, of letters, digits and `-._:+/=@`. Held inline.
+/// The longest name that is taken from a client, in bytes.
+const BYTES_MAX: usize = 64;
+
+/// The name of an exchange: 1 to 64 bytes, of letters, digits and `-._:+/=@`, so that it can stand in a log line, a
+/// header or a URL without being escaped. Held inline.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId {
-    bytes: [u8; 64],
+    bytes: [u8; BYTES_MAX],
     len: u8,
 }
 
@@ -20,22 +26,99 @@ impl RequestId {
     }
 
     /// The client's own, if it sent exactly one and that is fit to be logged.
-    pub fn from_client(_headers: &HeaderMap) -> Option<Self> {
-        unimplemented!()
+    pub fn from_client(headers: &HeaderMap) -> Option<Self> {
+        let mut values = headers.get_all(X_REQUEST_ID).iter();
+        let (value, None) = (values.next()?, values.next()) else { return None };
+        let value = value.as_bytes();
+        let is_safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._:+/=@".contains(byte);
+        if value.is_empty() || !value.iter().all(is_safe) {
+            return None;
+        }
+        let mut bytes = [0; BYTES_MAX];
+        bytes.get_mut(..value.len())?.copy_from_slice(value);
+        Some(Self { bytes, len: u8::try_from(value.len()).ok()? })
     }
 
     /// A UUID (version 7).
-    pub fn generate(_unix_ms: u64, _random: u128) -> Self {
-        unimplemented!()
+    pub fn generate(unix_ms: u64, random: u128) -> Self {
+        const LEN: u8 = 36;
+        const VERSION: u128 = 7 << 76;
+        const VARIANT: u128 = 2 << 62;
+        let random = random & !(0xffff_ffff_ffff << 80) & !(0xf << 76) & !(3 << 62);
+        let value = (u128::from(unix_ms) << 80) | VERSION | VARIANT | random;
+        let mut bytes = [0; BYTES_MAX];
+        let mut nibble = 32;
+        for (at, slot) in bytes.iter_mut().take(usize::from(LEN)).enumerate() {
+            *slot = if matches!(at, 8 | 13 | 18 | 23) {
+                b'-'
+            } else {
+                nibble -= 1;
+                let digit = (value >> (nibble * 4)) as u8 & 0xf;
+                if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }
+            };
+        }
+        Self { bytes, len: LEN }
     }
 
     /// As text.
     pub fn as_str(&self) -> &str {
-        self.bytes.get(..usize::from(self.len)).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or_default()
+        self.bytes.get(..usize::from(self.len)).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
     }
 
     /// As a header's value.
     pub fn to_header_value(&self) -> HeaderValue {
         HeaderValue::from_str(self.as_str()).unwrap_or(HeaderValue::from_static("-"))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn generated_names_are_version_7_uuids() {
+        // RFC 9562, appendix A.6.
+        let random = 0x0000_0000_0000_0cc3_18c4_dc0c_0c07_398f_u128;
+        assert_eq!(RequestId::generate(0x017F_22E2_79B0, random).as_str(), "017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
+        assert_eq!(RequestId::generate(0, 0).as_str(), "00000000-0000-7000-8000-000000000000");
+        assert_eq!(RequestId::generate(u64::MAX, u128::MAX).as_str(), "ffffffff-ffff-7fff-bfff-ffffffffffff");
+    }
+
+    #[test]
+    fn a_client_may_name_its_own_requests_if_the_name_is_safe() {
+        let check = |values: &[&[u8]], expected: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(X_REQUEST_ID, HeaderValue::from_bytes(value).unwrap());
+            }
+            let got = RequestId::from_client(&headers);
+            assert_eq!(got.as_ref().map(RequestId::as_str), expected, "{values:?}");
+            let chosen = RequestId::choose(&headers, 1, 2);
+            assert_eq!(chosen.as_str().len(), expected.map_or(36, str::len));
+            assert_eq!(chosen.to_header_value(), chosen.as_str());
+        };
+        check(&[b"req_0123-abc.def:1"], Some("req_0123-abc.def:1"));
+        check(&[&[b'a'; 64]], Some(&"a".repeat(64)));
+        check(&[&[b'a'; 65]], None);
+        check(&[b""], None);
+        check(&[], None);
+        check(&[b"a", b"b"], None);
+        for unsafe_name in [&b"a b"[..], b"a\"b", b"a\\b", b"a\tb", b"\xc3\xa9", b"a,b", b"<a>", b"a;b", b"a%0ab"] {
+            check(&[unsafe_name], None);
+        }
     }
 }
