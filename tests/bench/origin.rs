@@ -270,3 +270,34 @@ fn find_ignore_case(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     memchr::memchr_iter(b'\r', haystack)
         .find(|at| haystack.get(*at..at + needle.len()).is_some_and(|found| found.eq_ignore_ascii_case(needle)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends_of(input: &[u8]) -> Vec<usize> {
+        let mut ends = Vec::new();
+        let mut used = 0;
+        while let Some((_, end)) = parse(&input[used..]) {
+            used += end;
+            ends.push(used);
+        }
+        ends
+    }
+
+    #[test]
+    fn requests_end_where_their_framing_says() {
+        assert_eq!(ends_of(b"GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\n\r\nGET"), [27, 45]);
+        assert_eq!(ends_of(b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbodyGET"), [42]);
+        assert!(ends_of(b"POST / HTTP/1.1\r\ncontent-length: 4\r\n\r\nbod").is_empty());
+        assert_eq!(ends_of(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"), [58]);
+    }
+
+    #[test]
+    fn the_answer_has_the_size_it_says() {
+        let answer = answer();
+        let head = memmem::find(&answer, b"\r\n\r\n").map(|at| at + 4);
+        assert_eq!(head.map(|head| answer.len() - head), Some(BODY_BYTES));
+        assert!(serde_json::from_slice::<serde_json::Value>(&answer[head.unwrap_or(0)..]).is_ok());
+    }
+}

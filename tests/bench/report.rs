@@ -190,3 +190,19 @@ fn replace(name: &str, text: &str) -> Outcome<()> {
     let (_, after) = rest.split_once(&end).ok_or_else(missing)?;
     Ok(fs::write(DOCUMENT, format!("{before}{begin}{text}{end}{after}"))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::quantile;
+
+    #[test]
+    fn quantiles_lie_between_their_neighbours() {
+        let check = |values: &[f64], share: f64, expected: f64| {
+            assert!((quantile(values, share) - expected).abs() < 1e-9, "{values:?} at {share}");
+        };
+        check(&[3.0, 1.0, 2.0], 0.5, 2.0);
+        check(&[1.0, 2.0], 0.5, 1.5);
+        check(&[5.0, 1.0, 2.0, 3.0, 4.0], 0.25, 2.0);
+        assert!(quantile(&[], 0.5).is_nan());
+    }
+}

@@ -351,3 +351,15 @@ fn microseconds(text: &str) -> f64 {
 pub(crate) fn read_document(name: &str) -> Outcome<String> {
     fs::read_to_string(name).map_err(|error| format!("{name}: {error}; start from the repository's root").into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::microseconds;
+
+    #[test]
+    fn times_of_wrk_and_h2load_are_read() {
+        for (text, expected) in [("1.05ms", 1050.0), ("830.00us", 830.0), ("2.00s", 2e6), ("1.5m", 9e7), ("", 0.0)] {
+            assert!((microseconds(text) - expected).abs() < 1e-6, "{text}");
+        }
+    }
+}
