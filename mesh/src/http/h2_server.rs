@@ -23,6 +23,7 @@ use http_body::Body;
 
 use super::{
     Answer, Arrival, BodyError, Ended, H2Body, Handler, Incoming, Interim, Limits,
+    cork::{Cork, Corked, cork},
     head::{FIELDS_MAX, HeadError, content_length},
 };
 use crate::{drain::DrainSeat, io::Io, timer::LazyTimer};
@@ -41,7 +42,8 @@ pub async fn serve<H: Handler>(io: Io, handler: &H, limits: &Limits, seat: &Drai
         .initial_window_size(limits.h2_stream_window_bytes)
         .initial_connection_window_size(limits.h2_connection_window_bytes)
         .max_send_buffer_size(limits.h2_send_buffer_bytes);
-    let handshake = builder.handshake::<Io, Bytes>(io);
+    let (io, cork) = cork(io);
+    let handshake = builder.handshake::<Corked, Bytes>(io);
     let mut connection = match tokio::time::timeout(limits.head_timeout, handshake).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return Ended::H2(error.to_string()),
@@ -51,7 +53,7 @@ pub async fn serve<H: Handler>(io: Io, handler: &H, limits: &Limits, seat: &Drai
     let mut timer = LazyTimer::default();
     let mut finishing = false;
     timer.set(Instant::now() + limits.keep_alive_timeout);
-    poll_fn(|cx| {
+    let turn = |cx: &mut Context<'_>| {
         if !finishing && seat.poll_draining(cx).is_ready() {
             finishing = true;
             connection.graceful_shutdown();
@@ -76,7 +78,6 @@ pub async fn serve<H: Handler>(io: Io, handler: &H, limits: &Limits, seat: &Drai
             if !accepted && !finished {
                 break;
             }
-            // What they wrote goes out together.
         }
         if !exchanges.is_empty() {
             timer.clear();
@@ -94,8 +95,23 @@ pub async fn serve<H: Handler>(io: Io, handler: &H, limits: &Limits, seat: &Drai
         timer.set(Instant::now() + CLOSE_TIMEOUT);
         cx.waker().wake_by_ref();
         Poll::Pending
+    };
+    serve_in_turns(turn, &cork).await
+}
+
+/// After each turn, in which every stream that could has written, what they wrote leaves together.
+async fn serve_in_turns(mut turn: impl FnMut(&mut Context<'_>) -> Poll<Ended>, cork: &Cork) -> Ended {
+    let ended = poll_fn(|cx| {
+        let polled = turn(cx);
+        match cork.poll_release(cx) {
+            Poll::Ready(Err(error)) if polled.is_pending() => Poll::Ready(Ended::Io(error.kind())),
+            _ => polled,
+        }
     })
-    .await
+    .await;
+    // The last words, a GOAWAY say: whoever does not take them in time does not get them.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, poll_fn(|cx| cork.poll_release(cx))).await;
+    ended
 }
 
 fn ended(error: &h2::Error) -> Ended {

@@ -5,6 +5,7 @@
 //! - [`h1_server`] and [`h2_server`] hold a connection that somebody made to us, [`serve`] chooses between them;
 //! - [`h1_client`] and [`h2_client`] hold one that we made.
 
+mod cork;
 pub mod framing;
 pub mod h1_client;
 pub mod h1_server;

@@ -265,7 +265,9 @@ pub(crate) fn pinned(core: &str, program: &Path) -> Command {
 
 /// The gateway's binary: beside this one.
 pub(crate) fn portcullis() -> Outcome<PathBuf> {
-    let path = env::current_exe()?.with_file_name("portcullis");
+    let beside = env::current_exe()?.with_file_name("portcullis");
+    // Another build of it, to compare two commits.
+    let path = env::var_os("PORTCULLIS").map_or(beside, PathBuf::from);
     if path.exists() { Ok(path) } else { Err("no `portcullis` beside this binary; build it first".into()) }
 }
 
