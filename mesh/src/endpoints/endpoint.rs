@@ -40,6 +40,8 @@ pub struct Endpoint {
     placed_and_in_flight: AtomicU64,
     /// The backend's turn at which this endpoint was chosen last.
     last_turn: AtomicU32,
+    /// When its next turn begins, in virtual time, where endpoints take turns.
+    next_turn_at: AtomicU64,
     /// Failures in a row, before or instead of an answer.
     failures: AtomicU32,
     /// Answers in a row that broke off.
@@ -106,6 +108,7 @@ impl Endpoint {
         Self {
             placed_and_in_flight: AtomicU64::new(0),
             last_turn: AtomicU32::new(0),
+            next_turn_at: AtomicU64::new(0),
             failures: AtomicU32::new(0),
             broken_answers: AtomicU32::new(0),
             unhealthy: AtomicBool::new(false),
@@ -197,8 +200,19 @@ impl Endpoint {
         turn.wrapping_sub(self.last_turn.load(Relaxed))
     }
 
+    /// Its age counts from the turn before this one.
     pub(super) fn start_turns_at(&self, turn: u32) {
-        self.last_turn.store(turn, Relaxed);
+        self.last_turn.store(turn.wrapping_sub(1), Relaxed);
+    }
+
+    /// When its next turn begins: not before now, in virtual time, however long it was not there to take one.
+    pub(super) fn next_turn_at(&self, virtual_now: u64) -> u64 {
+        self.next_turn_at.load(Relaxed).max(virtual_now)
+    }
+
+    /// Takes the turn that begins at `at`; the next begins `length` later.
+    pub(super) fn take_turn(&self, at: u64, length: u64) {
+        self.next_turn_at.store(at.saturating_add(length), Relaxed);
     }
 
     pub(super) fn begin_slow_start(&self, now_ms: u64) {

@@ -18,7 +18,7 @@ mod table;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
 };
@@ -44,6 +44,9 @@ pub use self::{
 /// Losing a race for the one trial of an ejected endpoint, a choice is made again so often.
 const CHOICES_MAX: usize = 4;
 
+/// The length of a turn of an endpoint of capacity 1, in virtual time.
+const TURN_LENGTH: f64 = 1_048_576.0;
+
 /// The endpoints of one backend in one revision. Cheap to share behind an `Arc`.
 #[derive(Debug)]
 pub struct Endpoints {
@@ -62,6 +65,9 @@ struct Lineage {
     epoch: Instant,
     /// Counts choices; wraps.
     turn: AtomicU32,
+    /// For round robin: turns of all endpoints in virtual time, in which a turn is shorter the more capacity one has
+    /// (start-time fair queueing).
+    virtual_now: AtomicU64,
     budget: RetryBudget,
 }
 
@@ -81,7 +87,10 @@ impl Endpoints {
     /// keep their state, those that join start slowly, and those that leave live until their last exchange ends.
     pub fn new(spec: BackendSpec, previous: Option<&Self>, now: Instant) -> Self {
         let lineage = previous.map_or_else(
-            || Arc::new(Lineage { epoch: now, turn: AtomicU32::new(0), budget: RetryBudget::default() }),
+            || {
+                let (turn, virtual_now) = (AtomicU32::new(1), AtomicU64::new(0));
+                Arc::new(Lineage { epoch: now, turn, virtual_now, budget: RetryBudget::default() })
+            },
             |previous| Arc::clone(&previous.lineage),
         );
         let before = previous.map(|previous| previous.table.load());
@@ -116,6 +125,7 @@ impl Endpoints {
             let question = Question {
                 now_ms,
                 turn,
+                virtual_now: self.lineage.virtual_now.load(Relaxed),
                 avoid,
                 strategy: self.spec.strategy,
                 slow_start_ms: self.slow_start_ms,
@@ -131,6 +141,12 @@ impl Endpoints {
                 Standing::TrialDue => continue,
                 Standing::Out => Trial::InPanic,
             };
+            if self.spec.strategy == Strategy::RoundRobin {
+                let at = endpoint.next_turn_at(question.virtual_now);
+                let length = TURN_LENGTH / choice.slot.weight(now_ms, self.slow_start_ms);
+                endpoint.take_turn(at, length as u64);
+                self.lineage.virtual_now.fetch_max(at, Relaxed);
+            }
             return Ok(Placement::new(Arc::clone(endpoint), turn, self.rule, trial));
         }
         Err(NoEndpoint::AllOut)
@@ -176,3 +192,6 @@ impl Endpoints {
         self.table.store(Arc::new(table));
     }
 }
+
+#[cfg(test)]
+mod tests;

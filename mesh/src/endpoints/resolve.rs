@@ -1,6 +1,6 @@
 //! Keeps the addresses of DNS names fresh. The last good answer stays in force.
 
-use std::{io, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io, net::IpAddr, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 
@@ -28,7 +28,7 @@ impl Endpoints {
     /// Looks every name up once; `None` if there are none, else whether all resolved. Await it before the endpoints of
     /// a new revision are used: it takes 5 seconds at most.
     pub async fn resolve(&self) -> Option<bool> {
-        let names: Vec<&Arc<str>> = self.names().collect();
+        let names: BTreeSet<&Arc<str>> = self.names().collect();
         if names.is_empty() {
             return None;
         }

@@ -55,11 +55,20 @@ pub(super) struct Slot {
     pub(super) capacity: f64,
 }
 
+impl Slot {
+    /// Its capacity, as far as it is warm.
+    pub(super) fn weight(&self, now_ms: u64, slow_start_ms: u64) -> f64 {
+        self.capacity * self.endpoint.warmth(now_ms, slow_start_ms)
+    }
+}
+
 /// All that a choice depends on besides the endpoints.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Question<'a> {
     pub(super) now_ms: u64,
     pub(super) turn: u32,
+    /// For round robin: when the turn began that was taken last.
+    pub(super) virtual_now: u64,
     pub(super) avoid: &'a [EndpointId],
     pub(super) strategy: Strategy,
     pub(super) slow_start_ms: u64,
@@ -264,14 +273,16 @@ impl<'a, 'q> Scan<'a, 'q> {
     /// small share of the turns instead of every exchange that finds it idle.
     fn cost(&self, slot: &Slot) -> Cost {
         let Question { now_ms, turn, strategy, slow_start_ms, .. } = self.question;
-        let weight = slot.capacity * slot.endpoint.warmth(now_ms, slow_start_ms);
+        let weight = slot.weight(now_ms, slow_start_ms);
         let waited = f64::from(slot.endpoint.age(turn)) * weight;
         match strategy {
             Strategy::LeastRequests => {
                 let just_chosen = 1.0 - (waited / self.total_capacity).min(1.0);
                 Cost { load: (slot.endpoint.load(now_ms) + just_chosen) / weight, recency: -waited }
             }
-            Strategy::RoundRobin => Cost { load: 0.0, recency: -waited },
+            Strategy::RoundRobin => {
+                Cost { load: slot.endpoint.next_turn_at(self.question.virtual_now) as f64, recency: -waited }
+            }
         }
     }
 
