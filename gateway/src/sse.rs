@@ -1,42 +1,16 @@
 //! Server-sent events: where one ends, and whether a stream ended as it should.
+//!
+//! Streams that pass through are only followed: a [`Tail`] keeps their last bytes, so that an answer that breaks off is
+//! never taken for a complete one. Streams that are looked into are cut into events by a [`Splitter`], which gives the
+//! same events whatever pieces the bytes come in.
+//!
+//! <https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream>: lines end with LF, CR or
+//! CR LF, an empty line ends an event, one byte order mark at the beginning is ignored.
 
-use crate::refusal::Dialect;
+mod splitter;
+mod tail;
 
-/// Bounds of a [`Splitter`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// The longest line, in bytes.
-    pub line_bytes_max: usize,
-    /// The longest event, in bytes.
-    pub event_bytes_max: usize,
-}
-
-/// How a stream of events stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Ending {
-    /// Its last event was the one that ends a stream of this dialect.
-    Complete,
-    /// It stands between two events.
-    BetweenEvents,
-    /// It stands inside an event.
-    MidEvent,
-}
-
-/// Follows a stream that passes through; costs the same for a chunk of any length, and holds its last bytes only.
-#[derive(Debug)]
-pub struct Tail {}
-
-impl Tail {
-    /// At the beginning of a stream of this dialect.
-    pub fn new(_dialect: Dialect) -> Self {
-        Self {}
-    }
-    /// Takes the next bytes.
-    pub fn push(&mut self, _chunk: &[u8]) {
-        unimplemented!()
-    }
-    /// How the stream stands.
-    pub fn ending(&self) -> Ending {
-        unimplemented!()
-    }
-}
+pub use self::{
+    splitter::{Bounds, Event, Splitter, TooLong},
+    tail::{Ending, Tail},
+};
