@@ -7,6 +7,8 @@
 mod catalogue;
 mod dialect;
 mod render;
+#[cfg(test)]
+mod tests;
 
 use std::{borrow::Cow, time::Duration};
 
