@@ -54,7 +54,7 @@ bench *ARGS:
 # The same in short slices: a first look, good to about 10 %.
 bench-quick *ARGS: (bench "--quick" ARGS)
 
-# A CPU profile of the gateway under one scenario of the benchmark (perf; prints the hottest functions).
+# Where the gateway's time goes under a scenario of the benchmark; `--instructions` and `--system-calls` count instead.
 profile SCENARIO="tls-h1" *ARGS:
     tests/setup/install bench
     cargo build --release --bin portcullis

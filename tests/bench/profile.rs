@@ -1,6 +1,8 @@
 //! Where the gateway's time goes under one scenario: samples by `perf`, or instructions per request by `callgrind`.
 
 use std::{
+    cmp::Reverse,
+    collections::HashMap,
     fs,
     process::{Command, Stdio},
     thread::{self, sleep},
@@ -10,11 +12,11 @@ use std::{
 use clap::Args;
 
 use crate::{
-    Outcome,
+    Outcome, origin,
     peers::{Contender, Workshop},
     processes,
     rounds::{prepare, turn},
-    scenarios,
+    scenarios::{self, Load},
 };
 
 #[derive(Args)]
@@ -32,8 +34,11 @@ pub(crate) struct Options {
     #[arg(long, default_value = "target/profile.data")]
     samples: String,
     /// Count system calls instead of sampling.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "instructions")]
     system_calls: bool,
+    /// Count instructions per request with callgrind instead of sampling: slow, but the same on a busy machine.
+    #[arg(long)]
+    instructions: bool,
 }
 
 /// Runs the load on the gateway alone and prints the hottest functions.
@@ -44,6 +49,9 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     let ours = *ours.ok_or("the gateway does not take part in this scenario")?;
     prepare(0)?;
     let workshop = Workshop::open()?;
+    if options.instructions {
+        return count_instructions(options, &workshop, ours, scenario.load);
+    }
     let running = workshop.start(ours)?;
     turn(&workshop, &running, scenario.load, 1)?;
 
@@ -83,4 +91,67 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     }
     println!("samples: {}", fs::canonicalize(&options.samples)?.display());
     Ok(())
+}
+
+/// Where callgrind leaves its counts.
+const COUNTS: &str = "target/callgrind.out";
+
+/// Counts what the gateway executes between two moments of a steady load, and divides it by the requests between them.
+fn count_instructions(options: &Options, workshop: &Workshop, ours: Contender, load: Load) -> Outcome<()> {
+    let file = format!("--callgrind-out-file={COUNTS}");
+    let runner = ["valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no", &file];
+    // Dumps are numbered, and a second one would not be found.
+    let _ = fs::remove_file(format!("{COUNTS}.1"));
+    let running = workshop.start_under(ours, &runner)?;
+    let control = |argument: &[&str]| {
+        let process = running.process().to_string();
+        Command::new("callgrind_control").args(argument).arg(process).stdout(Stdio::null()).status()
+    };
+    let requests = thread::scope(|scope| {
+        let load = scope.spawn(|| turn(workshop, &running, load, options.seconds + 6));
+        // Under valgrind, opening the connections takes a while.
+        sleep(Duration::from_secs(4));
+        control(&["-i", "on"])?;
+        let before = origin::answered(workshop.origin)?;
+        sleep(Duration::from_secs(options.seconds));
+        let requests = origin::answered(workshop.origin)? - before;
+        control(&["-i", "off"])?;
+        // The load's own figures mean nothing here, nor do its complaints about a slow server.
+        let _ = load.join();
+        Outcome::Ok(requests.max(1))
+    })?;
+    control(&["-d"])?;
+    println!("{requests} requests; instructions of each, what a function calls included:");
+    let inclusive = functions(&["--inclusive=yes"])?;
+    for (name, count) in inclusive.into_iter().filter(|(name, _)| name.contains("portcullis")).take(options.lines) {
+        println!("{:>9}  {}", count / requests, name.chars().take(120).collect::<String>());
+    }
+    println!("without what it calls:");
+    for (name, count) in functions(&[])?.into_iter().take(options.lines) {
+        println!("{:>9}  {}", count / requests, name.chars().take(120).collect::<String>());
+    }
+    Ok(())
+}
+
+/// What callgrind counted, by function, most first.
+fn functions(arguments: &[&str]) -> Outcome<Vec<(String, u64)>> {
+    let mut command = Command::new("callgrind_annotate");
+    command.args(["--auto=no", "--threshold=99"]).args(arguments).arg(format!("{COUNTS}.1"));
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // One line per function and source file of what was inlined into it: added up by function.
+    let mut functions: HashMap<String, u64> = HashMap::new();
+    for line in text.lines() {
+        let Some((count, rest)) = line.trim().split_once(' ') else { continue };
+        let Ok(count) = count.replace(',', "").parse::<u64>() else { continue };
+        // `( 9.05%)  path/to/file.rs:module::function [/path/to/object]`
+        let name = rest.split_once("%)").map_or(rest, |(_, name)| name).trim();
+        let name = name.split_once(" [").map_or(name, |(name, _)| name);
+        let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
+        let name = name.split_once(':').map_or(name, |(_, function)| function);
+        *functions.entry(name.to_owned()).or_default() += count;
+    }
+    let mut functions = functions.into_iter().collect::<Vec<_>>();
+    functions.sort_by_key(|(_, count)| Reverse(*count));
+    Ok(functions)
 }

@@ -103,6 +103,11 @@ impl Workshop {
 
     /// Starts one proxy and waits until it serves.
     pub(crate) fn start(&self, contender: Contender) -> Outcome<Running> {
+        self.start_under(contender, &[])
+    }
+
+    /// The same, the gateway being run by another program: a command line that its own is put behind.
+    pub(crate) fn start_under(&self, contender: Contender, runner: &[&str]) -> Outcome<Running> {
         let (plain, tls) = (free_port()?, free_port()?);
         let directory = self.path(&format!("{}-{plain}", contender.name().replace([' ', ','], "-")));
         fs::create_dir(&directory)?;
@@ -144,7 +149,8 @@ impl Workshop {
             }
             Contender::Portcullis(routes) => {
                 let config = write("config.yaml", self.documents(routes)?)?;
-                let mut command = pinned(PROXY_CORE, &portcullis()?);
+                let mut command = Command::new("taskset");
+                command.args(["-c", PROXY_CORE]).args(runner).arg(portcullis()?);
                 command.args(["run", "--workers", "1", "--admin", "127.0.0.1:0", "--log-format", "json"]);
                 command.arg("--config").arg(config).arg("--state").arg(directory.join("state"));
                 command.arg("--bind").arg(format!("8080={plain_address}"));
