@@ -37,7 +37,7 @@ lint:
 
 # The documentation of the code, warnings are errors.
 docs *ARGS:
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items {{ ARGS }}
+    RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps --document-private-items {{ ARGS }}
 
 # Licences, banned crates, sources, and known vulnerabilities where their database can be reached.
 deny:

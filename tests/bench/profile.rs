@@ -139,7 +139,9 @@ fn functions(arguments: &[&str]) -> Outcome<Vec<(String, u64)>> {
     command.args(["--auto=no", "--threshold=99"]).args(arguments).arg(format!("{COUNTS}.1"));
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    // One line per function and source file of what was inlined into it: added up by function.
+    // One line per function and source file of what was inlined into it. Added up by function; but where a function's
+    // callees are included, the line of its own file has them all.
+    let inclusive = !arguments.is_empty();
     let mut functions: HashMap<String, u64> = HashMap::new();
     for line in text.lines() {
         let Some((count, rest)) = line.trim().split_once(' ') else { continue };
@@ -149,7 +151,8 @@ fn functions(arguments: &[&str]) -> Outcome<Vec<(String, u64)>> {
         let name = name.split_once(" [").map_or(name, |(name, _)| name);
         let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
         let name = name.split_once(':').map_or(name, |(_, function)| function);
-        *functions.entry(name.to_owned()).or_default() += count;
+        let known = functions.entry(name.to_owned()).or_default();
+        *known = if inclusive { count.max(*known) } else { count + *known };
     }
     let mut functions = functions.into_iter().collect::<Vec<_>>();
     functions.sort_by_key(|(_, count)| Reverse(*count));
