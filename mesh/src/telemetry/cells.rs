@@ -5,7 +5,7 @@ use std::{
     cell::Cell,
     marker::PhantomData,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -36,9 +36,19 @@ impl Shard {
 
     /// What the cell holds; 0 if its chunk was never written.
     fn read(&self, index: u32) -> u64 {
+        self.written(index).map_or(0, |cell| cell.load(Relaxed))
+    }
+
+    fn clear(&self, index: u32) {
+        if let Some(cell) = self.written(index) {
+            cell.store(0, Relaxed);
+        }
+    }
+
+    /// The cell, if its chunk was ever written.
+    fn written(&self, index: u32) -> Option<&AtomicU64> {
         let index = index as usize;
-        let chunk = self.chunks.get(index / CHUNK_CELLS).and_then(OnceLock::get);
-        chunk.and_then(|chunk| chunk.get(index % CHUNK_CELLS)).map_or(0, |cell| cell.load(Relaxed))
+        self.chunks.get(index / CHUNK_CELLS)?.get()?.get(index % CHUNK_CELLS)
     }
 }
 
@@ -47,6 +57,8 @@ pub(super) struct Cells {
     workers: Vec<Arc<Shard>>,
     control: Arc<Shard>,
     next: AtomicU32,
+    /// What was given back: the first cell and the width.
+    returned: Mutex<Vec<(u32, u32)>>,
 }
 
 impl Cells {
@@ -55,6 +67,7 @@ impl Cells {
             workers: (0..workers).map(|_| Arc::new(Shard::new())).collect(),
             control: Arc::new(Shard::new()),
             next: AtomicU32::new(0),
+            returned: Mutex::new(Vec::new()),
         }
     }
 
@@ -70,7 +83,25 @@ impl Cells {
     pub(super) fn take(&self, width: u32) -> Option<u32> {
         let all = (CHUNK_CELLS * CHUNKS_MAX) as u32;
         let end = |next: u32| next.checked_add(width).filter(|end| *end <= all);
-        self.next.fetch_update(Relaxed, Relaxed, end).ok()
+        self.next.fetch_update(Relaxed, Relaxed, end).ok().or_else(|| self.take_returned(width))
+    }
+
+    /// Cells are used again only when there are no others, so that whoever still writes to a series that is gone does
+    /// not count into another one.
+    fn take_returned(&self, width: u32) -> Option<u32> {
+        let mut returned = self.returned.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = returned.iter().position(|(_, wide)| *wide == width)?;
+        let (first, _) = returned.swap_remove(index);
+        for cell in first..first + width {
+            for shard in self.workers.iter().chain([&self.control]) {
+                shard.clear(cell);
+            }
+        }
+        Some(first)
+    }
+
+    pub(super) fn give_back(&self, first: u32, width: u32) {
+        self.returned.lock().unwrap_or_else(PoisonError::into_inner).push((first, width));
     }
 
     /// The sum over all shards. Gauges are sums of signed parts, so that it wraps.

@@ -6,16 +6,15 @@
 
 mod catalogue;
 mod cells;
+mod handles;
 mod page;
 mod process;
 mod registry;
 
 pub use self::{
-    catalogue::{
-        BackendMetrics, Catalogue, ConnectionRefusal, Handshake, LATENCY_BOUNDS, ListenerMetrics, ReloadOutcome,
-        RouteMetrics,
-    },
+    catalogue::{Catalogue, ReloadOutcome},
     cells::{ControlMetrics, Counter, Gauge, Histogram, WorkerMetrics},
+    handles::{BackendMetrics, ConnectionRefusal, Handshake, LATENCY_BOUNDS, ListenerMetrics, RouteMetrics},
     page::{Format, Kind, Page},
     process::watch_lag,
     registry::{CounterFamily, Described, GaugeFamily, HistogramFamily, LABEL_VALUE_BYTES_MAX, OTHER, Registry},

@@ -73,11 +73,17 @@ pub(super) struct Family {
 
 #[derive(Default)]
 struct Series {
-    known: HashMap<Box<[Box<str>]>, u32>,
+    known: HashMap<Box<[Box<str>]>, Entry>,
     /// In order of appearance.
     listed: Vec<(Box<[Box<str>]>, u32)>,
     /// The first cell of the series of all others, once there is need for it.
     other: Option<u32>,
+}
+
+struct Entry {
+    first: u32,
+    /// Those who would miss it.
+    holders: u32,
 }
 
 impl Registry {
@@ -188,17 +194,19 @@ impl Registry {
 }
 
 impl Family {
-    /// The first cell of the series with these label values, or of all others.
-    fn series(&self, values: &[&str]) -> u32 {
+    /// The first cell of the series with these label values, or of all others. It is held until it is
+    /// [released](Self::release).
+    fn hold(&self, values: &[&str]) -> u32 {
         let mut series = lock(&self.series);
         let key: Box<[Box<str>]> = values.iter().map(|value| Box::from(*value)).collect();
-        if let Some(first) = series.known.get(&key) {
-            return *first;
+        if let Some(entry) = series.known.get_mut(&key) {
+            entry.holders += 1;
+            return entry.first;
         }
         let fits = values.iter().all(|value| value.len() <= LABEL_VALUE_BYTES_MAX);
         if fits && series.known.len() < self.series_max {
             let Some(first) = self.cells.take(self.width()) else { return NOWHERE };
-            series.known.insert(key.clone(), first);
+            series.known.insert(key.clone(), Entry { first, holders: 1 });
             series.listed.push((key, first));
             return first;
         }
@@ -206,6 +214,24 @@ impl Family {
             series.other = self.cells.take(self.width());
         }
         series.other.unwrap_or(NOWHERE)
+    }
+
+    /// The holder is done. A series without holders leaves the page and makes room for another.
+    fn release(&self, first: u32) {
+        let mut series = lock(&self.series);
+        if series.other == Some(first) {
+            return;
+        }
+        let Some(index) = series.listed.iter().position(|(_, listed)| *listed == first) else { return };
+        let Some((key, _)) = series.listed.get(index) else { return };
+        let key = key.clone();
+        let Some(entry) = series.known.get_mut(&key) else { return };
+        entry.holders -= 1;
+        if entry.holders == 0 {
+            series.known.remove(&key);
+            series.listed.remove(index);
+            self.cells.give_back(first, self.width());
+        }
     }
 
     /// Cells of one series.
@@ -250,7 +276,13 @@ pub struct CounterFamily<const L: usize>(Arc<Family>);
 impl<const L: usize> CounterFamily<L> {
     /// The series with these label values. It takes a lock: do it once and keep the result.
     pub fn with(&self, values: [&str; L]) -> Counter {
-        Counter(self.0.series(&values))
+        Counter(self.0.hold(&values))
+    }
+
+    /// Undoes one [`with`](Self::with), for series that come and go with the documents: when nobody is left who asked
+    /// for the series, it leaves the page and makes room for another.
+    pub fn release(&self, series: Counter) {
+        self.0.release(series.0);
     }
 }
 
@@ -261,7 +293,13 @@ pub struct GaugeFamily<const L: usize>(Arc<Family>);
 impl<const L: usize> GaugeFamily<L> {
     /// The series with these label values. It takes a lock: do it once and keep the result.
     pub fn with(&self, values: [&str; L]) -> Gauge {
-        Gauge(self.0.series(&values))
+        Gauge(self.0.hold(&values))
+    }
+
+    /// Undoes one [`with`](Self::with), for series that come and go with the documents: when nobody is left who asked
+    /// for the series, it leaves the page and makes room for another.
+    pub fn release(&self, series: Gauge) {
+        self.0.release(series.0);
     }
 }
 
@@ -272,7 +310,13 @@ pub struct HistogramFamily<const L: usize>(Arc<Family>);
 impl<const L: usize> HistogramFamily<L> {
     /// The series with these label values. It takes a lock: do it once and keep the result.
     pub fn with(&self, values: [&str; L]) -> Histogram {
-        Histogram { first: self.0.series(&values), bounds: self.0.bounds }
+        Histogram { first: self.0.hold(&values), bounds: self.0.bounds }
+    }
+
+    /// Undoes one [`with`](Self::with), for series that come and go with the documents: when nobody is left who asked
+    /// for the series, it leaves the page and makes room for another.
+    pub fn release(&self, series: Histogram) {
+        self.0.release(series.first);
     }
 }
 

@@ -1,5 +1,5 @@
 //! What a page says for what was counted, how many series there can be, and what counting costs.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::{
     hint::black_box,
@@ -21,8 +21,8 @@ fn lines(registry: &Registry, name: &str) -> Vec<String> {
     page.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect()
 }
 
-/// Everything of the catalogue, counted at least once.
-fn everything(registry: &Arc<Registry>) {
+/// Everything of the catalogue, counted at least once. The result keeps it on the page.
+fn everything(registry: &Arc<Registry>) -> impl Sized {
     let catalogue = Catalogue::new(registry, "0.1.0");
     let worker = registry.worker(0).unwrap();
     let listener = catalogue.listener("inference/edge/https");
@@ -55,6 +55,7 @@ fn everything(registry: &Arc<Registry>) {
     let spec = BackendSpec::new("inference/llama-8b", vec![EndpointSpec::at([127, 0, 0, 1].into(), 8000)]);
     let endpoints = Endpoints::new(spec, None, now);
     Catalogue::show_endpoints(registry, move || vec![endpoints.status(now)]);
+    (catalogue, listener, route, backend)
 }
 
 #[test]
@@ -148,6 +149,44 @@ fn invented_methods_and_odd_statuses_have_one_series_each() {
 }
 
 #[test]
+fn series_of_routes_that_are_gone_make_room_for_others() {
+    let registry = Registry::new(1);
+    let catalogue = Catalogue::new(&registry, "0");
+    let worker = registry.worker(0).unwrap();
+    let count = |route: &RouteMetrics, backend: &BackendMetrics| {
+        worker.inc(route.requests(&Method::GET, Some(StatusCode::OK)));
+        worker.observe_duration(route.duration(), Duration::from_millis(1));
+        worker.observe_duration(route.time_to_first_byte(), Duration::from_millis(1));
+        worker.inc(backend.attempts(Outcome::ConnectFailed));
+        worker.inc(backend.sent());
+    };
+    let (stays, behind) = (catalogue.route("stays"), catalogue.backend("stays"));
+    count(&stays, &behind);
+    for revision in 0..20_000 {
+        let name = format!("route-{revision}");
+        count(&catalogue.route(name.as_str()), &catalogue.backend(name.as_str()));
+    }
+    // A reload: the next revision's metrics are made before the last one's are dropped.
+    let (again, behind_again) = (catalogue.route("stays"), catalogue.backend("stays"));
+    count(&again, &behind_again);
+    drop((stays, behind));
+    count(&again, &behind_again);
+    for name in ["requests_total", "request_duration_seconds_count", "time_to_first_byte_seconds_count"] {
+        let lines = lines(&registry, &format!("portcullis_{name}"));
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains("route=\"stays\"") && lines[0].ends_with(" 3"), "{lines:?}");
+    }
+    let attempts = "portcullis_upstream_attempts_total{backend=\"stays\",outcome=\"connect_failed\"} 3";
+    assert_eq!(lines(&registry, "portcullis_upstream_attempts_total"), [attempts]);
+    assert_eq!(
+        lines(&registry, "portcullis_upstream_sent"),
+        ["portcullis_upstream_sent_bytes_total{backend=\"stays\"} 3"]
+    );
+    drop((again, behind_again));
+    assert_eq!(lines(&registry, "portcullis_requests_total"), [""; 0]);
+}
+
+#[test]
 fn label_values_and_help_are_escaped() {
     let registry = Registry::new(1);
     let family = registry.counter(Described::count("x_odd", "A \\ and\na \"quote\"."), ["value"], 8);
@@ -194,7 +233,15 @@ fn cells_end_without_a_panic() {
         worker.observe_duration(family.with([&n.to_string()]), Duration::from_secs(1));
     }
     let counted = lines(&registry, "x_seconds_count").len();
-    assert_eq!(counted, 512 * 2048 / (LATENCY_BOUNDS.len() + 2));
+    let room = 512 * 2048 / (LATENCY_BOUNDS.len() + 2);
+    assert_eq!(counted, room);
+    // What is given back is clean when it is used again.
+    let seven = family.with(["7"]);
+    family.release(seven);
+    family.release(seven);
+    worker.observe_duration(family.with(["next"]), Duration::from_secs(3));
+    assert_eq!(lines(&registry, "x_seconds_sum{n=\"next\"}"), ["x_seconds_sum{n=\"next\"} 3"]);
+    assert_eq!(lines(&registry, "x_seconds_count").len(), room);
 }
 
 #[test]
@@ -225,7 +272,7 @@ fn no_increment_is_lost_while_pages_are_made() {
 #[test]
 fn the_catalogue_has_every_family_once() {
     let registry = Arc::new(Registry::new(1));
-    everything(&registry);
+    let _kept = everything(&registry);
     let page = registry.page(Format::Prometheus);
     let mut names: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     let listed = names.len();
@@ -253,7 +300,7 @@ fn the_catalogue_has_every_family_once() {
 #[test]
 fn promtool_finds_nothing_to_say() {
     let registry = Arc::new(Registry::new(1));
-    everything(&registry);
+    let _kept = everything(&registry);
     let page = registry.page(Format::Prometheus);
     let started = Command::new("promtool")
         .args(["check", "metrics"])
