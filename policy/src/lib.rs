@@ -4,6 +4,9 @@
 //! becomes typed documents with spans, [`check`] says everything that is wrong with them at once, [`compile`] makes the
 //! [`snapshot`], and [`routes`] answers which rule a request meets.
 
+pub mod authorize;
+pub mod diagnostics;
+pub mod documents;
 pub mod routes;
 pub mod snapshot;
 

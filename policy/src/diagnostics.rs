@@ -1,0 +1,292 @@
+//! What is wrong with documents: said all at once, underlined, with what to do.
+
+use std::{fmt::Write as _, ops::Range, sync::Arc};
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use serde_json::json;
+
+use crate::snapshot::Location;
+
+/// Diagnostics that are printed; the rest are counted.
+pub const PRINTED_MAX: usize = 200;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The documents are refused.
+    Error,
+    /// They are taken, but probably do not mean what was meant.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+impl Severity {
+    /// `error`, `warning`, `note`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        }
+    }
+}
+
+/// What kind of fault it is: decides who may go on in spite of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// The document itself.
+    Document,
+    /// A reference that leads nowhere. A Gateway API controller goes on, answers 500 and says so in conditions.
+    Reference,
+    /// It asks for something that does not exist in this version. It checks clean, and does not run.
+    Enforcement,
+}
+
+/// A place in a file.
+#[derive(Debug, Clone)]
+pub struct Span {
+    /// The file, as it was named.
+    pub file: Arc<str>,
+    text: Arc<str>,
+    /// The bytes.
+    pub range: Range<usize>,
+}
+
+impl PartialEq for Span {
+    fn eq(&self, other: &Self) -> bool {
+        self.file == other.file && self.range == other.range
+    }
+}
+impl Eq for Span {}
+
+impl Span {
+    /// These bytes of this file.
+    pub fn new(file: Arc<str>, text: Arc<str>, range: Range<usize>) -> Self {
+        let start = range.start.min(text.len());
+        let end = range.end.clamp(start, text.len());
+        Self { file, text, range: start..end }
+    }
+
+    /// Line and column of its beginning.
+    pub fn location(&self) -> Location {
+        let before = self.text.get(..self.range.start).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        Location { file: self.file.clone(), line: line as u32, column: column as u32 }
+    }
+
+    /// The same span, cut to its first line: a whole block underlined says less than its beginning.
+    fn first_line(&self) -> Range<usize> {
+        let text = self.text.get(self.range.clone()).unwrap_or_default();
+        let length = text.find('\n').unwrap_or(text.len());
+        self.range.start..self.range.start + length.max(1)
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad.
+    pub severity: Severity,
+    /// What kind of fault.
+    pub class: Class,
+    /// A stable word for it: `unknown-field`.
+    pub code: &'static str,
+    /// One sentence, lower case, without a full stop.
+    pub message: String,
+    /// Where.
+    pub span: Option<Span>,
+    /// What to write beside the place.
+    pub label: String,
+    /// Other places that matter.
+    pub notes: Vec<(Span, String)>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error in a document.
+    pub fn error(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            class: Class::Document,
+            code,
+            message: message.into(),
+            span: None,
+            label: String::new(),
+            notes: Vec::new(),
+            help: None,
+        }
+    }
+
+    /// A warning.
+    pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, message) }
+    }
+
+    /// A note.
+    pub fn remark(code: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, ..Self::error(code, message) }
+    }
+
+    /// A reference that leads nowhere.
+    pub fn reference(code: &'static str, message: impl Into<String>) -> Self {
+        Self { class: Class::Reference, ..Self::error(code, message) }
+    }
+
+    /// Something that does not exist in this version.
+    pub fn enforcement(code: &'static str, message: impl Into<String>) -> Self {
+        Self { class: Class::Enforcement, ..Self::error(code, message) }
+    }
+
+    /// Says where.
+    #[must_use]
+    pub fn at(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.span = Some(span);
+        self.label = label.into();
+        self
+    }
+
+    /// Says where else.
+    #[must_use]
+    pub fn note(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.notes.push((span, label.into()));
+        self
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Whether documents are refused for it by `check`: features of later versions check clean.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error && self.class != Class::Enforcement
+    }
+}
+
+/// Files in order, then lines, then the graver first.
+pub fn sort(diagnostics: &mut [Diagnostic]) {
+    diagnostics.sort_by(|a, b| {
+        let key = |d: &Diagnostic| {
+            let span = d.span.as_ref();
+            (span.map(|s| s.file.clone()), span.map_or(0, |s| s.range.start), d.severity, d.code)
+        };
+        key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
+    });
+}
+
+/// As people read them, in a terminal.
+pub fn text(diagnostics: &[Diagnostic], colour: bool) -> String {
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let mut out = String::new();
+    for diagnostic in diagnostics.iter().take(PRINTED_MAX) {
+        let level = match diagnostic.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
+        };
+        let mut group = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code).elements(
+            diagnostic.span.iter().map(|span| {
+                let mut snippet = Snippet::source(&*span.text)
+                    .path(&*span.file)
+                    .annotation(AnnotationKind::Primary.span(span.first_line()).label(diagnostic.label.as_str()));
+                for (other, label) in diagnostic.notes.iter().filter(|(other, _)| other.file == span.file) {
+                    snippet =
+                        snippet.annotation(AnnotationKind::Context.span(other.first_line()).label(label.as_str()));
+                }
+                snippet
+            }),
+        );
+        let elsewhere = |other: &Span| diagnostic.span.as_ref().is_none_or(|span| span.file != other.file);
+        for (other, label) in diagnostic.notes.iter().filter(|(other, _)| elsewhere(other)) {
+            group = group.element(
+                Snippet::source(&*other.text)
+                    .path(&*other.file)
+                    .annotation(AnnotationKind::Context.span(other.first_line()).label(label.as_str())),
+            );
+        }
+        if let Some(help) = &diagnostic.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        out.push_str(&renderer.render(&[group]));
+        out.push_str("\n\n");
+    }
+    if diagnostics.len() > PRINTED_MAX {
+        let _ = writeln!(out, "and {} more", diagnostics.len() - PRINTED_MAX);
+    }
+    out
+}
+
+/// `2 errors, 1 warning`.
+pub fn summary(diagnostics: &[Diagnostic]) -> String {
+    let count = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
+    let noun = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    let later = diagnostics.iter().filter(|d| d.class == Class::Enforcement).count();
+    let errors = noun(count(Severity::Error) - later, "error");
+    let warnings = noun(count(Severity::Warning), "warning");
+    if later == 0 { format!("{errors}, {warnings}") } else { format!("{errors}, {warnings}, {later} not enforced yet") }
+}
+
+/// A list of objects.
+pub fn json(diagnostics: &[Diagnostic]) -> serde_json::Value {
+    let place = |span: &Span, label: &str| {
+        let location = span.location();
+        json!({"file": &*location.file, "line": location.line, "column": location.column,
+               "start": span.range.start, "end": span.range.end, "label": label})
+    };
+    diagnostics
+        .iter()
+        .map(|d| {
+            json!({
+                "severity": d.severity.as_str(),
+                "class": format!("{:?}", d.class).to_lowercase(),
+                "code": d.code,
+                "message": d.message,
+                "at": d.span.as_ref().map(|span| place(span, &d.label)),
+                "notes": d.notes.iter().map(|(span, label)| place(span, label)).collect::<Vec<_>>(),
+                "help": d.help,
+            })
+        })
+        .collect()
+}
+
+/// SARIF 2.1.0, for code scanning.
+pub fn sarif(diagnostics: &[Diagnostic], version: &str) -> serde_json::Value {
+    let region = |span: &Span| {
+        let location = span.location();
+        json!({"physicalLocation": {
+            "artifactLocation": {"uri": &*location.file},
+            "region": {"startLine": location.line, "startColumn": location.column,
+                       "byteOffset": span.range.start, "byteLength": span.range.len()}}})
+    };
+    let results: Vec<_> = diagnostics
+        .iter()
+        .map(|d| {
+            let help = d.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+            json!({
+                "ruleId": d.code,
+                "level": d.severity.as_str(),
+                "message": {"text": format!("{}{help}", d.message)},
+                "locations": d.span.iter().map(region).collect::<Vec<_>>(),
+                "relatedLocations": d.notes.iter().map(|(span, _)| region(span)).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let mut rules: Vec<_> = diagnostics.iter().map(|d| d.code).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {"name": "portcullis", "version": version,
+                                "rules": rules.iter().map(|code| json!({"id": code})).collect::<Vec<_>>()}},
+            "results": results,
+        }]
+    })
+}

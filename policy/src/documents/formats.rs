@@ -1,0 +1,191 @@
+//! The formats that strings of documents have: each is checked where it stands, with what is wrong and what is right.
+
+use std::{net::IpAddr, time::Duration};
+
+use portcullis_certs::SpiffeId;
+
+/// What is wrong with a string.
+#[derive(Debug)]
+pub struct Fault {
+    /// One sentence.
+    pub message: String,
+    /// Beside the place.
+    pub label: &'static str,
+    /// What is right.
+    pub help: Option<String>,
+}
+
+fn fault(message: String, label: &'static str, help: &str) -> Result<(), Fault> {
+    Err(Fault { message, label, help: Some(help.to_owned()) })
+}
+
+/// The longest regular expression, in bytes.
+pub const REGEX_BYTES_MAX: usize = 4096;
+
+/// Checks a string against a format of ours; formats that are not ours are not checked.
+pub fn check(format: &str, text: &str) -> Result<(), Fault> {
+    match format {
+        "duration" if duration(text).is_none() => {
+            fault(format!("`{text}` is not a duration"), "not a duration", "write it like `30s`, `500ms` or `1h30m`")
+        }
+        "quantity" if quantity(text).is_none() => {
+            fault(format!("`{text}` is not a quantity"), "not a quantity", "write it like `256Mi` or `2Gi`")
+        }
+        "hostname" if !is_hostname(text) => fault(
+            format!("`{text}` is not a host name"),
+            "not a host name",
+            "lower-case labels of letters, digits and `-`, separated by dots; no port and no address",
+        ),
+        "hostname-pattern" if !is_hostname(text.strip_prefix("*.").unwrap_or(text)) => fault(
+            format!("`{text}` is not a host name"),
+            "not a host name",
+            "a lower-case host name, perhaps with `*.` before it; no port and no address",
+        ),
+        "address" if text.parse::<IpAddr>().is_err() && !is_hostname(text) => fault(
+            format!("`{text}` is neither an IP address nor a host name"),
+            "not an address",
+            "the port has a field of its own",
+        ),
+        "object-name" | "section-name" if !is_object_name(text) => fault(
+            format!("`{text}` is not a name"),
+            "not a name",
+            "names have lower-case letters, digits, `-` and `.`, begin and end with a letter or digit, and at most 253 characters",
+        ),
+        "header-name" if text.is_empty() || http::HeaderName::from_bytes(text.as_bytes()).is_err() => {
+            fault(format!("`{text}` is not a header name"), "not a header name", "letters, digits and `-`")
+        }
+        "regex" => match regex(text) {
+            Ok(_) => Ok(()),
+            Err(reason) => Err(Fault {
+                message: format!("not a regular expression that can be used: {reason}"),
+                label: "this expression",
+                help: Some(
+                    "the syntax is that of https://docs.rs/regex; it has neither look-around nor back-references"
+                        .into(),
+                ),
+            }),
+        },
+        "spiffe-id" => match text.parse::<SpiffeId>() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Fault {
+                message: format!("`{text}` is not a SPIFFE ID: {error}"),
+                label: "not a SPIFFE ID",
+                help: None,
+            }),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// A regular expression that matches whole values, with its size bounded.
+pub fn regex(text: &str) -> Result<regex::Regex, String> {
+    if text.len() > REGEX_BYTES_MAX {
+        return Err(format!("longer than {REGEX_BYTES_MAX} bytes"));
+    }
+    // On its own first: `a)|(b` must not become valid by what is put around it.
+    let build = |text: &str| {
+        regex::RegexBuilder::new(text).size_limit(1 << 20).dfa_size_limit(1 << 20).build().map_err(
+            |error| match error {
+                regex::Error::CompiledTooBig(limit) => format!("compiled it would be larger than {limit} bytes"),
+                error => error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+            },
+        )
+    };
+    build(text)?;
+    build(&format!("^(?:{text})$"))
+}
+
+/// A duration of GEP-2257: up to four groups of up to five digits and a unit.
+pub fn duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    let mut groups = 0;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        groups += 1;
+        if !(1..=5).contains(&digits) || groups > 4 {
+            return None;
+        }
+        let (number, after) = rest.split_at_checked(digits)?;
+        let amount: u64 = number.parse().ok()?;
+        let (unit, after) = if let Some(after) = after.strip_prefix("ms") {
+            (Duration::from_millis(amount), after)
+        } else if let Some(after) = after.strip_prefix('s') {
+            (Duration::from_secs(amount), after)
+        } else if let Some(after) = after.strip_prefix('m') {
+            (Duration::from_secs(amount * 60), after)
+        } else {
+            (Duration::from_secs(amount * 3600), after.strip_prefix('h')?)
+        };
+        total += unit;
+        rest = after;
+    }
+    (groups > 0).then_some(total)
+}
+
+/// A size in bytes, as Kubernetes writes quantities.
+pub fn quantity(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let factor = match unit {
+        "" => 1,
+        "k" => 1000,
+        "M" => 1000_u64.pow(2),
+        "G" => 1000_u64.pow(3),
+        "T" => 1000_u64.pow(4),
+        "Ki" => 1 << 10,
+        "Mi" => 1 << 20,
+        "Gi" => 1 << 30,
+        "Ti" => 1 << 40,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+/// RFC 1123, lower case; an IP address is none.
+pub fn is_hostname(text: &str) -> bool {
+    text.len() <= 253
+        && text.parse::<IpAddr>().is_err()
+        && text.split('.').all(|label| {
+            let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+            (1..=63).contains(&label.len())
+                && label.bytes().all(inner)
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        })
+}
+
+fn is_object_name(text: &str) -> bool {
+    let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    let bytes = text.as_bytes();
+    text.len() <= 253 && edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(|b| inner(*b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_those_of_the_standard() {
+        let check = |text: &str, expected: Option<u64>| {
+            assert_eq!(duration(text).map(|d| d.as_millis() as u64), expected, "{text}");
+        };
+        check("0s", Some(0));
+        check("10s", Some(10_000));
+        check("500ms", Some(500));
+        check("1h30m", Some(5_400_000));
+        check("1h1m1s1ms", Some(3_661_001));
+        for wrong in ["", "s", "1", "1d", "1.5s", "-1s", "100000s", "1s1s1s1s1s", "1 s"] {
+            check(wrong, None);
+        }
+    }
+
+    #[test]
+    fn expressions_match_whole_values_and_nothing_breaks_out() {
+        assert!(regex("a|b").is_ok_and(|r| r.is_match("b") && !r.is_match("ab")));
+        assert!(regex("a)|(b").is_err());
+        assert!(regex("(?=a)").is_err());
+        assert!(regex(&"(a{1000}){1000}".repeat(2)).is_err());
+    }
+}

@@ -1,0 +1,757 @@
+//! Our own kinds, group `portcullis.dev/v1alpha1`. From these types come validation, JSON Schemas and CRDs alike.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{
+    Metadata,
+    gateway_api::{ObjectReference, PolicyTargetReference, kind, object},
+};
+
+#[expect(missing_docs, reason = "the shape of every document")]
+mod shapes {
+    use super::{
+        AccessPolicySpec, AuditSinkSpec, CertificateSpec, Deserialize, GuardrailPolicySpec, IdentityProviderSpec,
+        InferenceBackendSpec, JsonSchema, Metadata, TransportPolicySpec, kind,
+    };
+    kind!(InferenceBackend, InferenceBackendSpec);
+    kind!(Certificate, CertificateSpec);
+    kind!(IdentityProvider, IdentityProviderSpec);
+    kind!(AccessPolicy, AccessPolicySpec);
+    kind!(GuardrailPolicy, GuardrailPolicySpec);
+    kind!(AuditSink, AuditSinkSpec);
+    kind!(TransportPolicy, TransportPolicySpec);
+}
+pub use shapes::*;
+
+object! {
+/// What stands behind a route: an engine, its models, its endpoints, how long it may take, how its load is known.
+pub struct InferenceBackendSpec {
+    /// What its endpoints speak.
+    pub protocol: Protocol,
+    /// Whose metrics they publish.
+    pub engine: Option<EngineWord>,
+    /// The models it serves; empty when not said.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// Where it is. Or `serviceRef`, or `poolRef`.
+    #[serde(default)]
+    pub endpoints: Vec<EndpointSpec>,
+    /// A Service, and a port of it, instead of endpoints.
+    pub service_ref: Option<ServiceReference>,
+    /// An InferencePool, instead of endpoints.
+    pub pool_ref: Option<ObjectReference>,
+    /// How bytes travel: mutual TLS unless plaintext is written.
+    pub transport: Option<TransportSpec>,
+    /// Its three clocks.
+    pub timeouts: Option<TimeoutsSpec>,
+    /// How an endpoint is chosen.
+    pub load_balancing: Option<LoadBalancing>,
+    /// Active checks.
+    pub health_check: Option<HealthCheckSpec>,
+}}
+
+/// What an inference server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// OpenAI's HTTP API.
+    #[serde(rename = "openai")]
+    OpenAi,
+    /// Anthropic's messages API.
+    Anthropic,
+    /// KServe v2, HTTP and gRPC.
+    KserveV2,
+}
+
+/// Which engine it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineWord {
+    /// vLLM.
+    Vllm,
+    /// NVIDIA Triton.
+    Triton,
+    /// TensorRT-LLM.
+    Trtllm,
+    /// SGLang.
+    Sglang,
+    /// NVIDIA NIM.
+    Nim,
+    /// Any other.
+    Other,
+}
+
+object! {
+/// One place that answers.
+pub struct EndpointSpec {
+    /// An IP address or a DNS name.
+    #[schemars(extend("format" = "address"))]
+    pub address: String,
+    /// The port for HTTP.
+    #[schemars(range(min = 1))]
+    pub port: u16,
+    /// The port for gRPC, where it is another one.
+    #[schemars(range(min = 1))]
+    pub grpc_port: Option<u16>,
+    /// Who it must prove to be.
+    #[schemars(extend("format" = "spiffe-id"))]
+    pub identity: Option<String>,
+    /// Its capacity relative to the others; 1 when not said.
+    pub capacity: Option<f64>,
+}}
+
+object! {
+/// A port of a Service.
+pub struct ServiceReference {
+    /// The Service.
+    pub name: String,
+    /// Its namespace; the document's own when not said.
+    pub namespace: Option<String>,
+    /// Its port.
+    pub port: u16,
+}}
+
+object! {
+/// How bytes travel: exactly one.
+pub struct TransportSpec {
+    /// Mutual TLS between workloads.
+    pub mtls: Option<Empty>,
+    /// In the clear.
+    pub plaintext: Option<Empty>,
+}}
+
+object! {
+/// `{}`: the word alone says it.
+pub struct Empty {}
+}
+
+object! {
+/// Three clocks. There is no total deadline unless a route asks for one.
+pub struct TimeoutsSpec {
+    /// From the decision to dial to a usable connection.
+    #[schemars(extend("format" = "duration"))]
+    pub connect: Option<String>,
+    /// From the last byte of a request to the first of its answer.
+    #[schemars(extend("format" = "duration"))]
+    pub first_byte: Option<String>,
+    /// The longest silence inside an answer.
+    #[schemars(extend("format" = "duration"))]
+    pub idle: Option<String>,
+}}
+
+object! {
+/// How an endpoint is chosen.
+pub struct LoadBalancing {
+    /// The rule.
+    pub strategy: Option<StrategyWord>,
+}}
+
+/// How an endpoint is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StrategyWord {
+    /// By what sidecars measure.
+    LoadAware,
+    /// Fewest in flight.
+    LeastRequests,
+    /// In turn.
+    RoundRobin,
+    /// By prompt prefix.
+    PrefixAffinity,
+}
+
+object! {
+/// Active checks of each endpoint.
+pub struct HealthCheckSpec {
+    /// `GET` this path; 2xx is healthy.
+    pub path: String,
+    /// Between two checks; 10 s when not said.
+    #[schemars(extend("format" = "duration"))]
+    pub interval: Option<String>,
+    /// For one check; 2 s when not said.
+    #[schemars(extend("format" = "duration"))]
+    pub timeout: Option<String>,
+    /// Failures in a row; 3 when not said.
+    pub unhealthy_after: Option<u32>,
+    /// Successes in a row; 1 when not said.
+    pub healthy_after: Option<u32>,
+}}
+
+object! {
+/// Plaintext to Services, in words.
+pub struct TransportPolicySpec {
+    /// Services, or the namespace itself for all of its Services.
+    pub target_refs: Vec<PolicyTargetReference>,
+    /// How bytes travel to them.
+    pub transport: TransportSpec,
+}}
+
+object! {
+/// A certificate for listeners.
+pub struct CertificateSpec {
+    /// The names it is for.
+    #[serde(default)]
+    #[schemars(extend("items" = {"type": "string", "format": "hostname-pattern"}))]
+    pub dns_names: Vec<String>,
+    /// Where it comes from: exactly one.
+    pub issuer: Issuer,
+}}
+
+object! {
+/// Exactly one.
+pub struct Issuer {
+    /// The authority in the gateway's state folder.
+    pub local: Option<Empty>,
+    /// Files, watched and swapped live.
+    pub files: Option<IssuerFiles>,
+    /// An ACME server.
+    pub acme: Option<Acme>,
+}}
+
+object! {
+/// A certificate and its key in PEM.
+pub struct IssuerFiles {
+    /// The chain, leaf first.
+    pub certificate: String,
+    /// The private key.
+    pub key: String,
+}}
+
+object! {
+/// RFC 8555.
+pub struct Acme {
+    /// The directory's URL.
+    pub directory: String,
+    /// The account's contact.
+    pub email: Option<String>,
+}}
+
+object! {
+/// Where callers are known: exactly one of `oidc`, `ldap`, `apiKeys`, `mtls`.
+pub struct IdentityProviderSpec {
+    /// OpenID Connect or OAuth 2 access credentials.
+    pub oidc: Option<Oidc>,
+    /// LDAP or Active Directory.
+    pub ldap: Option<Ldap>,
+    /// API keys of our own.
+    pub api_keys: Option<ApiKeys>,
+    /// Client certificates.
+    pub mtls: Option<ClientMtls>,
+    /// Providers whose callers it adds groups to.
+    #[serde(default)]
+    pub enriches: Vec<String>,
+}}
+
+object! {
+/// An OpenID Connect issuer.
+pub struct Oidc {
+    /// Its issuer URL.
+    pub issuer: String,
+    /// Who a credential must be for.
+    pub audiences: Vec<String>,
+    /// Asymmetric only.
+    #[serde(default)]
+    pub algorithms: Vec<Algorithm>,
+    /// Which claims say who it is.
+    pub claims: Option<Claims>,
+}}
+
+/// A signature algorithm; there is no way to write `HS256` or `none` here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "named by RFC 7518 and RFC 8037")]
+pub enum Algorithm {
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    PS384,
+    PS512,
+    ES256,
+    ES384,
+    EdDSA,
+}
+
+object! {
+/// Which claims say who it is.
+pub struct Claims {
+    /// The user's name.
+    pub user: Option<String>,
+    /// The user's groups.
+    pub groups: Option<String>,
+}}
+
+object! {
+/// A directory.
+pub struct Ldap {
+    /// `ldaps://…`, several for fail-over.
+    pub urls: Vec<String>,
+    /// Whose certificates are trusted.
+    pub trust: Option<FileReference>,
+    /// How the gateway itself binds.
+    pub bind: Option<LdapBind>,
+    /// Where users are.
+    pub users: Option<LdapUsers>,
+    /// Where groups are.
+    pub groups: Option<LdapGroups>,
+    /// How long answers are kept.
+    pub cache: Option<CacheTimes>,
+}}
+
+object! {
+/// A file.
+pub struct FileReference {
+    /// Its path.
+    pub file: String,
+}}
+
+object! {
+/// A service account.
+pub struct LdapBind {
+    /// Its distinguished name.
+    pub dn: String,
+    /// Its password, in a file.
+    pub password: FileReference,
+}}
+
+object! {
+/// Where users are.
+pub struct LdapUsers {
+    /// Below this entry.
+    pub base: String,
+    /// With `{username}` in it.
+    pub filter: String,
+    /// The attribute that names them.
+    pub name: Option<String>,
+}}
+
+object! {
+/// Where groups are.
+pub struct LdapGroups {
+    /// Below this entry.
+    pub base: String,
+    /// How groups in groups are found.
+    pub nested: Option<Nested>,
+    /// The attribute that names them.
+    pub name: Option<String>,
+}}
+
+/// How groups in groups are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Nested {
+    /// Active Directory's matching rule in chain.
+    MatchingRule,
+    /// Step by step.
+    Recursive,
+    /// Not at all.
+    None,
+}
+
+object! {
+/// How long answers are kept.
+pub struct CacheTimes {
+    /// Taken without asking.
+    #[schemars(extend("format" = "duration"))]
+    pub fresh: Option<String>,
+    /// Taken while the server cannot be asked.
+    #[schemars(extend("format" = "duration"))]
+    pub stale: Option<String>,
+}}
+
+object! {
+/// API keys of our own.
+pub struct ApiKeys {
+    /// The file of their hashes.
+    pub file: String,
+}}
+
+object! {
+/// Client certificates.
+pub struct ClientMtls {
+    /// Whose SPIFFE IDs are taken.
+    pub trust_domain: String,
+}}
+
+object! {
+/// Who must be known to come in.
+pub struct AccessPolicySpec {
+    /// A Gateway, HTTPRoute, GRPCRoute or TLSRoute of the same namespace.
+    pub target_refs: Vec<PolicyTargetReference>,
+    /// How callers are known.
+    pub authentication: Authentication,
+}}
+
+object! {
+/// Exactly one of `providers` and `anonymous`.
+pub struct Authentication {
+    /// IdentityProviders, any of which may know the caller.
+    #[serde(default)]
+    pub providers: Vec<String>,
+    /// Anyone.
+    pub anonymous: Option<Empty>,
+}}
+
+/// What may be done, where and with what. The words are Kubernetes RBAC's.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(missing_docs, reason = "the shape of every document")]
+pub struct Role {
+    pub api_version: String,
+    pub kind: String,
+    pub metadata: Metadata,
+    /// Each allows or denies.
+    pub rules: Vec<RoleRule>,
+}
+
+object! {
+/// One rule of a role.
+pub struct RoleRule {
+    /// `Allow` when not said; `Deny` wins over every `Allow`.
+    pub effect: Option<Effect>,
+    /// Names of routes, or `*`.
+    pub routes: Vec<String>,
+    /// Actions, or `*`.
+    pub actions: Vec<String>,
+    /// Names of models, with `*` as a wildcard; every model when not said.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// Names of tools, with `*` as a wildcard.
+    #[serde(default)]
+    pub tools: Vec<String>,
+    /// Further conditions.
+    pub when: Option<serde_json::Value>,
+}}
+
+/// What a rule does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum Effect {
+    Allow,
+    Deny,
+}
+
+/// Who has a role.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(missing_docs, reason = "the shape of every document")]
+pub struct RoleBinding {
+    pub api_version: String,
+    pub kind: String,
+    pub metadata: Metadata,
+    /// Users, groups, workloads.
+    pub subjects: Vec<Subject>,
+    /// The role.
+    pub role_ref: RoleReference,
+}
+
+object! {
+/// A user, a group or a workload.
+pub struct Subject {
+    /// Which of them.
+    pub kind: SubjectKind,
+    /// Its name; a workload's may have a `*`.
+    pub name: String,
+    /// The IdentityProvider that says so.
+    pub provider: Option<String>,
+}}
+
+/// What a subject is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum SubjectKind {
+    User,
+    Group,
+    Workload,
+}
+
+object! {
+/// A role of the same namespace.
+pub struct RoleReference {
+    /// `Role`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}}
+
+object! {
+/// What may be said, both ways.
+pub struct GuardrailPolicySpec {
+    /// Gateways and routes of the same namespace.
+    pub target_refs: Vec<PolicyTargetReference>,
+    /// Rules for what goes in.
+    #[serde(default)]
+    pub input: Vec<GuardrailRule>,
+    /// Rules for what comes out; they hold for streams exactly as for whole answers.
+    #[serde(default)]
+    pub output: Vec<GuardrailRule>,
+    /// When a guard cannot answer; `Block` when not said.
+    pub on_error: Option<OnError>,
+}}
+
+object! {
+/// One rule: a name, exactly one detector, an action.
+pub struct GuardrailRule {
+    /// Its name.
+    pub name: String,
+    /// A score for injected instructions.
+    pub prompt_injection: Option<PromptInjection>,
+    /// Personal data.
+    pub pii: Option<Pii>,
+    /// Credentials.
+    pub secrets: Option<Empty>,
+    /// Expressions.
+    #[serde(default)]
+    pub patterns: Vec<Pattern>,
+    /// Words.
+    #[serde(default)]
+    pub words: Vec<String>,
+    /// A guard elsewhere.
+    pub service: Option<GuardService>,
+    /// What to do.
+    pub action: GuardrailAction,
+}}
+
+object! {
+/// A score for injected instructions.
+pub struct PromptInjection {
+    /// From 0 to 1.
+    pub threshold: f64,
+}}
+
+object! {
+/// Personal data.
+pub struct Pii {
+    /// Which kinds.
+    pub kinds: Vec<String>,
+}}
+
+object! {
+/// A named expression.
+pub struct Pattern {
+    /// Its name.
+    pub name: String,
+    /// The expression.
+    #[schemars(extend("format" = "regex"))]
+    pub regex: String,
+}}
+
+object! {
+/// A guard elsewhere.
+pub struct GuardService {
+    /// What it speaks.
+    pub kind: GuardServiceKind,
+    /// Where it is.
+    pub url: String,
+    /// Its configuration's name.
+    pub config: Option<String>,
+    /// Its model's name.
+    pub model: Option<String>,
+    /// How long it may take.
+    #[schemars(extend("format" = "duration"))]
+    pub timeout: Option<String>,
+}}
+
+/// What a guard speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum GuardServiceKind {
+    NemoGuardrails,
+    #[serde(rename = "openai")]
+    OpenAi,
+    Webhook,
+}
+
+/// What a guardrail does with what it finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum GuardrailAction {
+    Block,
+    Mask,
+    Tokenize,
+    Flag,
+    StripTools,
+}
+
+/// What happens when a guard cannot answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum OnError {
+    Block,
+    Pass,
+}
+
+object! {
+/// What is told to the SIEM: exactly one of `syslog`, `file`, `http`, `otlp`.
+pub struct AuditSinkSpec {
+    /// The shape of entries.
+    pub format: AuditFormat,
+    /// RFC 5424 over RFC 5425.
+    pub syslog: Option<SyslogSink>,
+    /// Files for a collector.
+    pub file: Option<FileSink>,
+    /// HTTP with acknowledgement.
+    pub http: Option<BTreeMap<String, serde_json::Value>>,
+    /// OTLP logs.
+    pub otlp: Option<BTreeMap<String, serde_json::Value>>,
+    /// What is kept until it is delivered.
+    pub spool: Option<Spool>,
+    /// Whether prompts are told.
+    pub prompts: Option<Prompts>,
+}}
+
+/// The shape of entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum AuditFormat {
+    Ocsf,
+    Ecs,
+    Cef,
+}
+
+object! {
+/// A syslog receiver.
+pub struct SyslogSink {
+    /// Host and port.
+    pub address: String,
+    /// TLS towards it.
+    pub tls: SyslogTls,
+}}
+
+object! {
+/// TLS towards a syslog receiver.
+pub struct SyslogTls {
+    /// Whose certificates are trusted.
+    pub trust: FileReference,
+    /// What we present.
+    pub certificate: Option<IssuerFiles>,
+}}
+
+object! {
+/// Files for a collector.
+pub struct FileSink {
+    /// Where they are.
+    pub directory: String,
+    /// When the next one begins.
+    pub rotate: Option<Rotate>,
+}}
+
+object! {
+/// When the next file begins, and how many stay.
+pub struct Rotate {
+    /// At this size.
+    #[schemars(extend("format" = "quantity"))]
+    pub bytes: Option<String>,
+    /// So many stay.
+    pub keep: Option<u32>,
+}}
+
+object! {
+/// What is kept until it is delivered.
+pub struct Spool {
+    /// At most so much.
+    #[schemars(extend("format" = "quantity"))]
+    pub bytes_max: Option<String>,
+    /// And then.
+    pub when_full: Option<WhenFull>,
+}}
+
+/// When the spool is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum WhenFull {
+    Refuse,
+    Drop,
+}
+
+object! {
+/// Whether prompts are told.
+pub struct Prompts {
+    /// How.
+    pub include: PromptsIncluded,
+}}
+
+/// How prompts are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum PromptsIncluded {
+    None,
+    Hash,
+    Encrypted,
+}
+
+/// Tests of policies, beside the policies.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(missing_docs, reason = "the shape of every document")]
+pub struct PolicyTest {
+    pub api_version: String,
+    pub kind: String,
+    pub metadata: Metadata,
+    /// Each a request, and what must become of it.
+    pub cases: Vec<PolicyCase>,
+}
+
+object! {
+/// One case.
+pub struct PolicyCase {
+    /// Who asks.
+    pub given: Given,
+    /// For what.
+    pub request: CaseRequest,
+    /// What must become of it.
+    pub expect: Expectation,
+}}
+
+object! {
+/// Who asks.
+pub struct Given {
+    /// A user.
+    pub user: Option<String>,
+    /// The user's groups.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Who says so.
+    pub provider: Option<String>,
+    /// A workload.
+    pub workload: Option<String>,
+    /// Nobody.
+    pub anonymous: Option<bool>,
+}}
+
+object! {
+/// For what.
+pub struct CaseRequest {
+    /// The host.
+    pub host: String,
+    /// The method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The model.
+    pub model: Option<String>,
+    /// The prompt.
+    pub say: Option<String>,
+    /// What the backend answers.
+    pub answer: Option<String>,
+}}
+
+object! {
+/// What must become of it.
+pub struct Expectation {
+    /// `Allow` or `Deny`.
+    pub decision: Effect,
+    /// The document that decides.
+    pub rule: Option<String>,
+    /// The backend that is chosen.
+    pub backend: Option<String>,
+    /// The status of the answer.
+    pub status: Option<u16>,
+    /// The guardrail that says no.
+    pub guardrail: Option<String>,
+}}
