@@ -34,7 +34,7 @@ use crate::{
 /// How long an idle connection is kept when its server does not say. Shorter than the 5 s of the usual Python servers.
 const IDLE_DEFAULT: Duration = Duration::from_secs(4);
 /// How long it is kept at most, whatever the server says.
-const IDLE_MAX: Duration = Duration::from_secs(60);
+const IDLE_MAX: Duration = Duration::from_mins(1);
 /// How much sooner than the server we close.
 const IDLE_MARGIN: Duration = Duration::from_secs(1);
 /// Idle connections kept per endpoint and worker.
@@ -132,6 +132,16 @@ pub enum Answered {
     Upgraded(http::Response<()>, Io, Bytes),
 }
 
+impl Answered {
+    /// The status of the answer.
+    pub fn status(&self) -> http::StatusCode {
+        match self {
+            Answered::Response(response) => response.status(),
+            Answered::Upgraded(response, ..) => response.status(),
+        }
+    }
+}
+
 /// What an attempt may do.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt {
@@ -185,6 +195,10 @@ impl Home {
         self.opened.get()
     }
 
+    fn scheme(&self) -> http::uri::Scheme {
+        if self.target.tls.is_some() { http::uri::Scheme::HTTPS } else { http::uri::Scheme::HTTP }
+    }
+
     fn is_empty(&self) -> bool {
         self.idle.borrow().is_empty() && self.h2.borrow().is_none()
     }
@@ -198,10 +212,12 @@ impl Home {
         }
     }
 
-    /// Sends one request and waits for the head of its answer.
+    /// Sends one request (its fields cleansed, its URI with scheme and authority if HTTP/2 may be spoken) and waits for
+    /// the head of its answer.
     pub async fn send(
         self: &Rc<Self>,
-        request: http::Request<Incoming>,
+        head: &http::request::Parts,
+        body: Incoming,
         attempt: Attempt,
         interim: &Interim,
     ) -> Result<Answered, AttemptError> {
@@ -209,7 +225,7 @@ impl Home {
             && !attempt.fresh
             && let Some(connection) = self.take_idle().await
         {
-            let sent = connection.send(request, attempt.upgrade, attempt.clocks, interim, self.clone()).await;
+            let sent = connection.send(head, body, attempt.upgrade, attempt.clocks, interim, self.clone()).await;
             return sent.map(Answered::from).map_err(|error| match error {
                 SendError::ResetBeforeAnswer => AttemptError::Stale,
                 error => AttemptError::Send(error),
@@ -218,26 +234,30 @@ impl Home {
         if attempt.version != Version::Http1 {
             let existing = if attempt.fresh { None } else { self.take_h2().await };
             if let Some(connection) = existing {
-                return connection.send(request, attempt.clocks, interim).await.map(Answered::from).map_err(|error| {
-                    match error {
+                return connection
+                    .send(head, self.scheme(), body, attempt.clocks, interim)
+                    .await
+                    .map(Answered::from)
+                    .map_err(|error| match error {
                         SendError::ResetBeforeAnswer | SendError::Refused => {
                             *self.h2.borrow_mut() = None;
                             AttemptError::Stale
                         }
                         error => AttemptError::Send(error),
-                    }
-                });
+                    });
             }
         }
         match self.dial(attempt).await? {
             Dialled::H1(connection) => connection
-                .send(request, attempt.upgrade, attempt.clocks, interim, self.clone())
+                .send(head, body, attempt.upgrade, attempt.clocks, interim, self.clone())
                 .await
                 .map(Answered::from)
                 .map_err(AttemptError::Send),
-            Dialled::H2(connection) => {
-                connection.send(request, attempt.clocks, interim).await.map(Answered::from).map_err(AttemptError::Send)
-            }
+            Dialled::H2(connection) => connection
+                .send(head, self.scheme(), body, attempt.clocks, interim)
+                .await
+                .map(Answered::from)
+                .map_err(AttemptError::Send),
         }
     }
 

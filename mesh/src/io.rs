@@ -49,6 +49,7 @@ impl Io {
     }
 
     /// The stream with `prelude` before it: bytes that were read too early.
+    #[must_use]
     pub fn rewound(self, prelude: Bytes) -> Self {
         if prelude.is_empty() { self } else { Io::other(Rewound { prelude, io: self }) }
     }

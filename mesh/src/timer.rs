@@ -80,7 +80,7 @@ mod tests {
         timer.set(start.into_std() + Duration::from_secs(5));
         poll_fn(|cx| timer.poll_expired(cx)).await;
         assert_eq!(start.elapsed().as_secs(), 5);
-        timer.set(start.into_std() + Duration::from_secs(60));
+        timer.set(start.into_std() + Duration::from_mins(1));
         assert!(futures_util::poll!(std::pin::pin!(poll_fn(|cx| timer.poll_expired(cx)))).is_pending());
         timer.set(start.into_std() + Duration::from_secs(7));
         poll_fn(|cx| timer.poll_expired(cx)).await;

@@ -101,16 +101,16 @@ impl H1Connection {
         self.wire.read.is_empty() && self.wire.poll_fill(cx).is_pending()
     }
 
-    /// Sends `request` (its URI in origin form, its fields cleansed) and waits for the head of the answer.
+    /// Sends a request (its URI in origin form, its fields cleansed) and waits for the head of the answer.
     pub async fn send(
         mut self,
-        request: http::Request<Incoming>,
+        parts: &http::request::Parts,
+        body: Incoming,
         upgrade: bool,
         clocks: Clocks,
         interim: &Interim,
         home: Rc<dyn Recycle>,
     ) -> Result<Sent, SendError> {
-        let (parts, body) = request.into_parts();
         let framing = request_framing(&parts.headers, &body);
         let target = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         head::write_request_head(self.wire.out.small(), &parts.method, target, &parts.headers, framing);

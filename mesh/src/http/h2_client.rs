@@ -9,14 +9,18 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason, client::SendRequest};
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::{
+    HeaderValue,
+    header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE},
+    uri::{Authority, PathAndQuery},
+};
 use http_body::{Body, Frame, SizeHint};
 
 use super::{
     BodyError, H2Body, Incoming, Interim,
     h1_client::{Clocks, SendError},
     h2_server::{H2Pump, PumpFault},
-    head::content_length,
+    head::{HeadError, content_length},
 };
 use crate::{io::Io, timer::LazyTimer};
 
@@ -56,15 +60,18 @@ impl H2Connection {
         self.requests.poll_ready(cx).map(|ready| ready.is_ok())
     }
 
-    /// Sends `request` (URI absolute, fields cleansed) and waits for the head of the answer.
+    /// Sends a request (fields cleansed; `Host` becomes the authority) and waits for the head of the answer.
     pub async fn send(
         mut self,
-        request: http::Request<Incoming>,
+        head: &http::request::Parts,
+        scheme: http::uri::Scheme,
+        body: Incoming,
         clocks: Clocks,
         interim: &Interim,
     ) -> Result<http::Response<H2ResponseBody>, SendError> {
         poll_fn(|cx| self.requests.poll_ready(cx)).await.map_err(|_| SendError::ResetBeforeAnswer)?;
-        let (mut parts, body) = request.into_parts();
+        let mut parts = head.clone();
+        parts.uri = absolute(&parts, scheme)?;
         for name in [CONNECTION, TRANSFER_ENCODING, UPGRADE, HOST] {
             parts.headers.remove(name);
         }
@@ -82,12 +89,11 @@ impl H2Connection {
         let response = poll_fn(|cx| {
             if let Some((out, body)) = &mut pump {
                 match out.poll_write(Pin::new(body), cx) {
-                    Poll::Ready(Ok(())) => pump = None,
                     Poll::Ready(Err(PumpFault::Body(error))) => {
                         return Poll::Ready(Err(SendError::RequestBody(error)));
                     }
                     // Whatever happened to the stream, the answer's future will say.
-                    Poll::Ready(Err(PumpFault::Stream | PumpFault::Stalled)) => pump = None,
+                    Poll::Ready(Ok(()) | Err(PumpFault::Stream | PumpFault::Stalled)) => pump = None,
                     Poll::Pending => {}
                 }
             }
@@ -110,6 +116,16 @@ impl H2Connection {
         let body = H2ResponseBody { body: H2Body::new(stream, length), pump, timer, idle: clocks.idle };
         Ok(http::Response::from_parts(parts, body))
     }
+}
+
+/// The target as HTTP/2 carries it: `:scheme`, `:authority` and `:path`.
+fn absolute(head: &http::request::Parts, scheme: http::uri::Scheme) -> Result<http::Uri, SendError> {
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(scheme);
+    parts.path_and_query = head.uri.path_and_query().cloned().or_else(|| Some(PathAndQuery::from_static("/")));
+    let host = head.headers.get(HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+    parts.authority = Some(Authority::try_from(host).map_err(|_| SendError::Malformed(HeadError::Host))?);
+    http::Uri::from_parts(parts).map_err(|_| SendError::Malformed(HeadError::Malformed))
 }
 
 fn send_error(error: &h2::Error) -> SendError {
@@ -139,13 +155,12 @@ impl Body for H2ResponseBody {
         let this = self.get_mut();
         if let Some((out, body)) = &mut this.pump {
             match out.poll_write(Pin::new(body), cx) {
-                Poll::Ready(Ok(())) => this.pump = None,
                 // The client's half of a two-way stream failed: the server must not take silence for consent.
                 Poll::Ready(Err(PumpFault::Body(error))) => {
                     out.stream.send_reset(Reason::CANCEL);
                     return Poll::Ready(Some(Err(error)));
                 }
-                Poll::Ready(Err(_)) => this.pump = None,
+                Poll::Ready(Ok(()) | Err(_)) => this.pump = None,
                 Poll::Pending => {}
             }
         }

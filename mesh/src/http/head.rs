@@ -151,10 +151,9 @@ pub fn parse_request(head: &Bytes) -> Result<RequestHead, HeadError> {
     let mut parsed = httparse::Request::new(&mut fields);
     match parsed.parse(head) {
         Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) => return Err(HeadError::Malformed),
         Err(httparse::Error::TooManyHeaders) => return Err(HeadError::FieldsTooLarge),
         Err(httparse::Error::Version) => return Err(HeadError::Version),
-        Err(_) => return Err(HeadError::Malformed),
+        Ok(httparse::Status::Partial) | Err(_) => return Err(HeadError::Malformed),
     }
     let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
         return Err(HeadError::Malformed);
@@ -190,10 +189,9 @@ pub fn parse_response(head: &Bytes) -> Result<ResponseHead, HeadError> {
     let mut parsed = httparse::Response::new(&mut fields);
     match parsed.parse(head) {
         Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) => return Err(HeadError::Malformed),
         Err(httparse::Error::TooManyHeaders) => return Err(HeadError::FieldsTooLarge),
         Err(httparse::Error::Version) => return Err(HeadError::Version),
-        Err(_) => return Err(HeadError::Malformed),
+        Ok(httparse::Status::Partial) | Err(_) => return Err(HeadError::Malformed),
     }
     let (Some(code), Some(minor)) = (parsed.code, parsed.version) else { return Err(HeadError::Malformed) };
     let version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };

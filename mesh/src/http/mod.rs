@@ -16,14 +16,15 @@ mod wire;
 
 use std::{
     cell::RefCell,
-    future::Future,
+    collections::VecDeque,
+    future::{Future, poll_fn},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
@@ -140,6 +141,8 @@ pub enum Incoming {
     H1(h1_server::RequestBody),
     /// Still on an HTTP/2 stream.
     H2(H2Body),
+    /// Its first frames have been read, the rest has not.
+    Begun(VecDeque<Frame<Bytes>>, Box<Incoming>),
 }
 
 impl Incoming {
@@ -148,9 +151,81 @@ impl Incoming {
         match self {
             Incoming::Empty => Some(Incoming::Empty),
             Incoming::Full(bytes) => Some(Incoming::Full(bytes.clone())),
-            Incoming::H1(_) | Incoming::H2(_) => None,
+            Incoming::H1(_) | Incoming::H2(_) | Incoming::Begun(..) => None,
         }
     }
+
+    /// The same body, in memory if it is at most `bytes_max` long: waits for one that announces so much, takes only what
+    /// is there already from one that does not say. What is in memory can be sent again.
+    pub async fn gathered(self, bytes_max: u64) -> Result<Incoming, BodyError> {
+        let mut rest = match self {
+            Incoming::H1(_) | Incoming::H2(_) => self,
+            already => return Ok(already),
+        };
+        let announced = rest.size_hint().exact();
+        if announced.is_some_and(|length| length > bytes_max) {
+            return Ok(rest);
+        }
+        let mut frames = VecDeque::new();
+        let mut length = 0;
+        let ended = poll_fn(|cx| {
+            loop {
+                match Pin::new(&mut rest).poll_frame(cx) {
+                    Poll::Ready(None) => return Poll::Ready(Ok(true)),
+                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
+                    Poll::Ready(Some(Ok(frame))) => {
+                        let bytes = frame.data_ref().map_or(bytes_max, |chunk| chunk.len() as u64);
+                        length += bytes;
+                        frames.push_back(frame);
+                        if rest.is_end_stream() {
+                            return Poll::Ready(Ok(length <= bytes_max));
+                        }
+                        if length >= bytes_max {
+                            return Poll::Ready(Ok(false));
+                        }
+                    }
+                    Poll::Pending if announced.is_some() => return Poll::Pending,
+                    Poll::Pending => return Poll::Ready(Ok(false)),
+                }
+            }
+        })
+        .await?;
+        if !ended || frames.iter().any(Frame::is_trailers) {
+            return Ok(Incoming::Begun(frames, Box::new(rest)));
+        }
+        Ok(Incoming::Full(joined(frames)))
+    }
+
+    /// The whole body, or `None` if it is longer than `bytes_max`.
+    pub async fn whole(mut self, bytes_max: u64) -> Result<Option<Bytes>, BodyError> {
+        if self.size_hint().lower() > bytes_max {
+            return Ok(None);
+        }
+        let mut frames = VecDeque::new();
+        let mut length = 0;
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await.transpose()? {
+            length += frame.data_ref().map_or(0, Bytes::len) as u64;
+            if length > bytes_max {
+                return Ok(None);
+            }
+            if frame.is_data() {
+                frames.push_back(frame);
+            }
+        }
+        Ok(Some(joined(frames)))
+    }
+}
+
+/// The data of several frames as one piece; of one frame without copying.
+fn joined(frames: VecDeque<Frame<Bytes>>) -> Bytes {
+    let mut chunks = frames.into_iter().filter_map(|frame| frame.into_data().ok());
+    let first = chunks.next().unwrap_or_default();
+    let Some(second) = chunks.next() else { return first };
+    let mut all = BytesMut::with_capacity((first.len() + second.len()) * 2);
+    all.extend_from_slice(&first);
+    all.extend_from_slice(&second);
+    chunks.for_each(|chunk| all.extend_from_slice(&chunk));
+    all.freeze()
 }
 
 impl Body for Incoming {
@@ -166,6 +241,10 @@ impl Body for Incoming {
             },
             Incoming::H1(body) => body.poll_frame(cx),
             Incoming::H2(body) => body.poll_frame(cx),
+            Incoming::Begun(frames, rest) => match frames.pop_front() {
+                Some(frame) => Poll::Ready(Some(Ok(frame))),
+                None => Pin::new(&mut **rest).poll_frame(cx),
+            },
         }
     }
 
@@ -175,6 +254,7 @@ impl Body for Incoming {
             Incoming::Full(bytes) => bytes.is_empty(),
             Incoming::H1(body) => body.has_ended(),
             Incoming::H2(body) => body.stream.is_end_stream(),
+            Incoming::Begun(frames, rest) => frames.is_empty() && rest.is_end_stream(),
         }
     }
 
@@ -184,6 +264,12 @@ impl Body for Incoming {
             Incoming::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Incoming::H1(body) => body.size_hint(),
             Incoming::H2(body) => body.size_hint(),
+            Incoming::Begun(frames, rest) => match rest.size_hint().exact() {
+                Some(left) => SizeHint::with_exact(
+                    left + frames.iter().map(|frame| frame.data_ref().map_or(0, Bytes::len) as u64).sum::<u64>(),
+                ),
+                None => SizeHint::new(),
+            },
         }
     }
 }
