@@ -5,10 +5,25 @@
 //! [`grpc`] and [`sse`] know the two formats whose ends can be mistaken.
 
 pub mod admin;
+pub mod answer;
+pub mod backend_tls;
 pub mod canonical;
+pub mod cli;
+pub mod connection;
+pub mod exchange;
 pub mod filters;
+pub mod forward;
 pub mod grpc;
+pub mod live;
 pub mod logging;
+pub mod metrics;
 pub mod model;
+pub mod outbound;
+pub mod prompt;
+pub mod random;
+pub mod receive;
+pub mod record;
 pub mod refusal;
+pub mod sockets;
 pub mod sse;
+pub mod worker;

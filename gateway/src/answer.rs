@@ -1,0 +1,221 @@
+//! The body of an answer on its way to the client, and the end of the exchange with its last byte.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use http::{Response, StatusCode, header::CONTENT_TYPE};
+use http_body::{Body, Frame, SizeHint};
+use portcullis_mesh::{
+    connections::UpstreamBody,
+    endpoints::{Outcome, Placement},
+    http::{Answer, BodyError},
+    timer::LazyTimer,
+};
+
+use crate::{
+    filters::identifiers::X_REQUEST_ID,
+    record::{Ending, Record},
+    refusal::{self, Dialect, Fault, Refusal},
+    sse,
+};
+
+/// What a client reads.
+#[derive(Debug)]
+pub enum AnswerBody {
+    /// All of it.
+    Full(Bytes),
+    /// What an endpoint sends, as it sends it.
+    Flow(Box<Flow>),
+}
+
+/// An answer in progress. Dropping it early cancels the endpoint's work.
+#[derive(Debug)]
+pub struct Flow {
+    body: UpstreamBody,
+    placement: Placement,
+    record: Record,
+    deadline: LazyTimer,
+    /// Follows an event stream, to know how it ended.
+    events: Option<sse::Tail>,
+    /// What the next poll says, after a last frame of our own.
+    fault: Option<BodyError>,
+    ended: bool,
+}
+
+/// Answers at once, without an endpoint.
+pub fn ready(response: Response<Bytes>, record: &mut Record) -> Answer<AnswerBody> {
+    let mut response = response.map(AnswerBody::Full);
+    response.headers_mut().insert(X_REQUEST_ID, record.id.to_header_value());
+    record.answered(response.status());
+    record.close(Ending::Complete);
+    Answer::Response(response)
+}
+
+/// Answers a refusal in the client's dialect, and closes the record.
+pub fn refuse(refusal: &Refusal, mut record: Record) -> Answer<AnswerBody> {
+    if refusal.whose == Fault::Caller {
+        tracing::debug!(request_id = record.id.as_str(), code = refusal.code, detail = %refusal.detail, "refused");
+    } else {
+        tracing::warn!(request_id = record.id.as_str(), code = refusal.code, detail = %refusal.detail, "refused");
+    }
+    record.answered(refusal.status);
+    record.worker.metrics.refused(refusal);
+    record.close(Ending::Refused);
+    Answer::Response(refusal::render(refusal, record.dialect, record.id.as_str()).map(AnswerBody::Full))
+}
+
+/// Passes an endpoint's answer on. `deadline`: of the whole exchange, if its route or its client set one.
+pub fn flow(
+    response: Response<UpstreamBody>,
+    placement: Placement,
+    record: &mut Record,
+    deadline: Option<Instant>,
+) -> Answer<AnswerBody> {
+    let (mut parts, body) = response.into_parts();
+    parts.headers.insert(X_REQUEST_ID, record.id.to_header_value());
+    record.answered(parts.status);
+    let is_event_stream = parts.status == StatusCode::OK
+        && parts.headers.get(CONTENT_TYPE).is_some_and(|value| is_event_stream(value.as_bytes()));
+    let mut timer = LazyTimer::default();
+    if let Some(deadline) = deadline {
+        timer.set(deadline);
+    }
+    let flow = Flow {
+        events: is_event_stream.then(|| sse::Tail::new(record.dialect)),
+        body,
+        placement,
+        record: record.hand_over(),
+        deadline: timer,
+        fault: None,
+        ended: false,
+    };
+    Answer::Response(Response::from_parts(parts, AnswerBody::Flow(Box::new(flow))))
+}
+
+fn is_event_stream(content_type: &[u8]) -> bool {
+    const NAME: &[u8] = b"text/event-stream";
+    content_type.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME))
+}
+
+impl Flow {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(fault) = self.fault.take() {
+            self.ended = true;
+            return Poll::Ready(Some(Err(fault)));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        if self.deadline.poll_expired(cx).is_ready() {
+            self.placement.report(Instant::now(), Outcome::Cancelled);
+            return self.break_off(&Refusal::deadline_exceeded(), BodyError::Ended("deadline exceeded"));
+        }
+        match std::task::ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                if let Some(chunk) = frame.data_ref() {
+                    if let Some(events) = &mut self.events {
+                        events.push(chunk);
+                    }
+                } else {
+                    self.finish();
+                }
+                if self.body.is_end_stream() {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            None => {
+                self.finish();
+                Poll::Ready(None)
+            }
+            Some(Err(error)) => {
+                let outcome = if error == BodyError::Stalled { Outcome::TimedOut } else { Outcome::ResetMidAnswer };
+                self.placement.report(Instant::now(), outcome);
+                let refusal = Refusal::upstream_truncated();
+                self.break_off(&refusal, error)
+            }
+        }
+    }
+
+    /// The last byte has been taken from the endpoint.
+    fn finish(&mut self) {
+        self.ended = true;
+        self.record.close(Ending::Complete);
+    }
+
+    /// Tells the client, in its own dialect, that this is not the end of the answer; then fails the body.
+    fn break_off(&mut self, refusal: &Refusal, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        tracing::warn!(request_id = self.record.id.as_str(), code = refusal.code, %error, "answer broke off");
+        self.record.worker.metrics.refused(refusal);
+        self.record.close(Ending::Broken);
+        let last = match &self.events {
+            Some(events) => {
+                let mid_event = events.ending() == sse::Ending::MidEvent;
+                refusal::stream_error_event(refusal, self.record.dialect, mid_event).map(Frame::data)
+            }
+            None if self.record.dialect == Dialect::Grpc => Some(Frame::trailers(refusal::grpc_trailers(refusal))),
+            None => None,
+        };
+        let Some(frame) = last else {
+            self.ended = true;
+            return Poll::Ready(Some(Err(error)));
+        };
+        if frame.is_trailers() {
+            self.ended = true;
+        } else {
+            self.fault = Some(error);
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            AnswerBody::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            AnswerBody::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            AnswerBody::Flow(flow) => flow.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            AnswerBody::Full(bytes) => bytes.is_empty(),
+            AnswerBody::Flow(flow) => flow.fault.is_none() && (flow.ended || flow.body.is_end_stream()),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            AnswerBody::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            AnswerBody::Flow(flow) => flow.body.size_hint(),
+        }
+    }
+}
+
+/// Keeps a tunnel's place at its endpoint, and its record, to its end.
+#[derive(Debug)]
+pub struct TunnelGuard {
+    record: Record,
+    _placement: Placement,
+}
+
+impl TunnelGuard {
+    /// Holds both.
+    pub fn new(record: Record, placement: Placement) -> Self {
+        Self { record, _placement: placement }
+    }
+}
+
+impl Drop for TunnelGuard {
+    fn drop(&mut self) {
+        self.record.close(Ending::Complete);
+    }
+}

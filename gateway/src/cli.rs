@@ -1,0 +1,207 @@
+//! The command line: what may be said, and nothing of what it does.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A secure ingress gateway for AI inference.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, about, max_term_width = 120, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  portcullis demo                                   everything on loopback, with nothing installed
+  portcullis check deploy/examples/corp             every mistake in a folder of documents, at once
+  portcullis run --config /etc/portcullis           the gateway
+  portcullis explain --config /etc/portcullis POST https://llm.corp.example/v1/chat/completions --model llama-3.1-8b
+
+Exit codes: 0 success, 1 your documents or input, 2 usage, 70 ours.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run everything on loopback: a local authority, two simulated inference servers, the gateway. Prints what to try.
+    Demo(DemoArgs),
+    /// Run the gateway. Reloads when its documents change, all or nothing.
+    Run(RunArgs),
+    /// Say everything that is wrong with documents. Never touches the network.
+    Check(CheckArgs),
+    /// Say what would become of one request, and which line of which document decides.
+    Explain(ExplainArgs),
+    /// Print the JSON Schemas of our kinds, for editors, or their CustomResourceDefinitions.
+    Schema(SchemaArgs),
+}
+
+/// `portcullis demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Where the demo keeps its documents, keys and certificates; a new folder below the system's temporary one if not
+    /// given.
+    #[arg(long)]
+    pub directory: Option<PathBuf>,
+    /// The address of the HTTPS endpoint.
+    #[arg(long, default_value = "127.0.0.1:8443")]
+    pub listen: SocketAddr,
+}
+
+/// `portcullis run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Files and folders of documents. Folders are read recursively.
+    #[arg(long, required = true, num_args = 1..)]
+    pub config: Vec<PathBuf>,
+    /// Where state is kept: the local authority, certificates, the socket for upgrades.
+    #[arg(long, default_value = "/var/lib/portcullis")]
+    pub state: PathBuf,
+    /// The address of the admin pages. Keep it on loopback: it has no authentication.
+    #[arg(long, default_value = "127.0.0.1:9901")]
+    pub admin: SocketAddr,
+    /// Where a Gateway's port listens: `443=127.0.0.1:8443` for every Gateway, `inference/edge:443=…` for one. Port 0
+    /// lets the system choose. May be given several times.
+    #[arg(long, value_name = "[NAMESPACE/GATEWAY:]PORT=ADDRESS:PORT")]
+    pub bind: Vec<Bind>,
+    /// How many worker threads; one per core if not given.
+    #[arg(long)]
+    pub workers: Option<usize>,
+    /// What to do about references that lead nowhere.
+    #[arg(long, value_enum, default_value_t = UnresolvedReferences::Refuse)]
+    pub unresolved_references: UnresolvedReferences,
+    /// Take the listening sockets over from the gateway that runs with the same state folder, which then drains.
+    #[arg(long)]
+    pub upgrade: bool,
+    /// How long open exchanges may go on after a stop was asked for, in seconds.
+    #[arg(long, default_value_t = 3600)]
+    pub drain_seconds: u64,
+    /// How logs are written to standard error. On a terminal text, elsewhere JSON, if not given.
+    #[arg(long, value_enum)]
+    pub log_format: Option<LogFormat>,
+}
+
+/// A mapping of a Gateway's port to a socket address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    /// Namespace and name of a Gateway; `None` means every one.
+    pub gateway: Option<(String, String)>,
+    /// The port as the document names it.
+    pub port: u16,
+    /// Where to listen.
+    pub address: SocketAddr,
+}
+
+impl std::str::FromStr for Bind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let shape = "expected [NAMESPACE/GATEWAY:]PORT=ADDRESS:PORT";
+        let (left, address) = text.split_once('=').ok_or(shape)?;
+        let (gateway, port) = match left.rsplit_once(':') {
+            None => (None, left),
+            Some((gateway, port)) => {
+                let (namespace, name) = gateway.split_once('/').ok_or(shape)?;
+                (Some((namespace.to_owned(), name.to_owned())), port)
+            }
+        };
+        let port = port.parse().map_err(|_| format!("`{port}` is not a port; {shape}"))?;
+        let address = address.parse().map_err(|_| format!("`{address}` is not an address with a port; {shape}"))?;
+        Ok(Self { gateway, port, address })
+    }
+}
+
+/// `--unresolved-references`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum UnresolvedReferences {
+    /// Refuse the whole revision.
+    Refuse,
+    /// Answer 500 on such routes, as a Gateway API controller does, and say so in conditions.
+    #[value(name = "serve-500")]
+    Serve500,
+}
+
+/// `--log-format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object per line.
+    Json,
+}
+
+/// `portcullis check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Files and folders of documents.
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// How to print what was found.
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+    pub format: CheckFormat,
+}
+
+/// `--format` of `check`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For people, on standard error.
+    Text,
+    /// A list of objects, on standard output.
+    Json,
+    /// SARIF 2.1.0, on standard output.
+    Sarif,
+}
+
+/// `portcullis explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Files and folders of documents.
+    #[arg(long, required = true, num_args = 1..)]
+    pub config: Vec<PathBuf>,
+    /// The method.
+    pub method: String,
+    /// The URL, as a client would ask for it.
+    pub url: String,
+    /// A header, `Name: value`. May be given several times.
+    #[arg(long, short = 'H')]
+    pub header: Vec<String>,
+    /// The request's body, in a file.
+    #[arg(long)]
+    pub body: Option<PathBuf>,
+    /// The model that the body would name.
+    #[arg(long, conflicts_with = "body")]
+    pub model: Option<String>,
+}
+
+/// `portcullis schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Print CustomResourceDefinitions instead.
+    #[arg(long)]
+    pub crd: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn binds_name_a_gateway_or_none() {
+        let bind = |text: &str| text.parse::<Bind>();
+        let address = "127.0.0.1:8443".parse().ok();
+        let parsed = bind("443=127.0.0.1:8443").ok();
+        assert_eq!(parsed.as_ref().map(|b| (b.gateway.clone(), b.port)), Some((None, 443)));
+        assert_eq!(parsed.map(|b| b.address), address);
+        let parsed = bind("inference/edge:443=[::1]:0").ok();
+        assert_eq!(parsed.and_then(|b| b.gateway), Some(("inference".into(), "edge".into())));
+        for wrong in ["443", "x=127.0.0.1:1", "edge:443=127.0.0.1:1", "443=127.0.0.1", "70000=127.0.0.1:1"] {
+            assert!(bind(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+}

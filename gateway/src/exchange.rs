@@ -1,0 +1,142 @@
+//! One request, one screen: the stages of an exchange, in their order. Start here.
+//!
+//! Each line of [`stages`] is a stage and most stages are a file. A stage returns what a later one needs, or a
+//! [`Refusal`]; only [`exchange`] answers. Limits, guardrails and audit have their places marked: a document that asks
+//! for what does not exist yet is refused when it is loaded, never skipped here.
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use http::{HeaderValue, header::CONTENT_TYPE};
+use portcullis_mesh::http::{Answer, Arrival, Handler, HeadError};
+use portcullis_policy::{
+    authorize::{Caller, Permit, authorize},
+    routes::{Facts, Found, Match, Model},
+    snapshot::{Listener, Rule},
+};
+
+use crate::{
+    answer::{self, AnswerBody},
+    canonical::Canonical,
+    connection::Connection,
+    filters::identifiers::RequestId,
+    forward::forward,
+    live::Live,
+    outbound::{Prepared, prepare},
+    prompt::{self, Need},
+    receive::{Line, Request, receive},
+    record::Record,
+    refusal::{self, Dialect, Fault, Refusal},
+};
+
+async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) -> Result<Answer<AnswerBody>, Refusal> {
+    let live = connection.worker.live(); // One exchange sees one snapshot.
+    let (line, mut request) = receive(arrival, &record.id);
+    let canonical = line.canonical(connection.scheme)?;
+    let listener = connection.listener_for(&live, canonical.host())?;
+    let candidates = candidates(listener, &line, &canonical, &request)?;
+    let caller = authenticate(connection);
+    let model = prompt::read(candidates.need(&live), &line, &canonical, &mut request).await?;
+    let matched = choose(candidates, listener, &line, &canonical, &request, model.as_deref())?;
+    record.routed(matched.rule, model.as_deref());
+    let permit = permit(&matched, &caller)?;
+    // Admission (limits, budgets) and the screening of what goes in stand here.
+    let mut outbound = match prepare(connection, &live, &matched, &line, &canonical, request, model)? {
+        Prepared::Answer(response) => return Ok(answer::ready(response, record)),
+        Prepared::Forward(outbound) => outbound,
+    };
+    outbound.gather().await?;
+    // The screening of what comes out wraps the answer's body here.
+    forward(&live, &permit, outbound, record).await
+}
+
+impl Handler for Connection {
+    type Body = AnswerBody;
+
+    /// Answers one request, whatever becomes of it. The record is kept to the last byte of the answer.
+    async fn handle(&self, arrival: Arrival) -> Answer<AnswerBody> {
+        let headers = arrival.request.headers();
+        let id = RequestId::choose(headers, self.worker.unix_ms(), self.worker.random_bits());
+        let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let dialect = Dialect::detect(arrival.request.uri().path(), content_type);
+        let mut record = Record::new(self.worker.clone(), Instant::now(), id, dialect, arrival.request.method());
+        match stages(self, arrival, &mut record).await {
+            Ok(answer) => answer,
+            Err(refusal) => answer::refuse(&refusal, record),
+        }
+    }
+
+    fn malformed(&self, error: HeadError) -> http::Response<Bytes> {
+        let refusal = Refusal::new(Fault::Caller, error.status(), "malformed_request", error.to_string()).closing();
+        let id = RequestId::generate(self.worker.unix_ms(), self.worker.random_bits());
+        self.worker.metrics.malformed(refusal.status);
+        refusal::render(&refusal, Dialect::Plain, id.as_str())
+    }
+}
+
+/// What a request can still become before its body has been read.
+enum Candidates<'t> {
+    Rule(Match<'t>),
+    ByModel(Vec<&'t Arc<Rule>>),
+}
+
+impl Candidates<'_> {
+    fn need(&self, live: &Live) -> Need {
+        match self {
+            Candidates::ByModel(_) => Need::Required,
+            Candidates::Rule(matched) if live.speaks_inference(matched.rule) => Need::Useful,
+            Candidates::Rule(_) => Need::None,
+        }
+    }
+}
+
+fn facts<'r>(line: &'r Line, canonical: &'r Canonical<'_>, request: &'r Request, model: Model<'r>) -> Facts<'r> {
+    Facts {
+        host: canonical.host(),
+        method: &line.method,
+        path: canonical.path(),
+        query: canonical.query(),
+        headers: &request.headers,
+        model,
+    }
+}
+
+fn candidates<'t>(
+    listener: &'t Listener,
+    line: &Line,
+    canonical: &Canonical<'_>,
+    request: &Request,
+) -> Result<Candidates<'t>, Refusal> {
+    match listener.routes.find(&facts(line, canonical, request, Model::Unread)) {
+        Found::Rule(matched) => Ok(Candidates::Rule(matched)),
+        Found::NeedsModel(rules) => Ok(Candidates::ByModel(rules)),
+        Found::Nothing => Err(Refusal::route_not_found()),
+    }
+}
+
+/// Identity providers stand here. Until they do, `run` refuses documents that name them, so everyone is anonymous.
+fn authenticate(_connection: &Connection) -> Caller {
+    Caller::anonymous()
+}
+
+fn choose<'t>(
+    candidates: Candidates<'t>,
+    listener: &'t Listener,
+    line: &Line,
+    canonical: &Canonical<'_>,
+    request: &Request,
+    model: Option<&str>,
+) -> Result<Match<'t>, Refusal> {
+    match candidates {
+        Candidates::Rule(matched) => Ok(matched),
+        Candidates::ByModel(_) => match listener.routes.find(&facts(line, canonical, request, Model::Known(model))) {
+            Found::Rule(matched) => Ok(matched),
+            Found::NeedsModel(_) | Found::Nothing => Err(Refusal::route_not_found()),
+        },
+    }
+}
+
+fn permit<'t>(matched: &Match<'t>, caller: &Caller) -> Result<Permit<'t>, Refusal> {
+    authorize(&matched.rule.access, caller)
+        .map_err(|_| Refusal::unauthenticated("authentication_required", HeaderValue::from_static("Bearer")))
+}

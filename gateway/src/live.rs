@@ -1,0 +1,191 @@
+//! A snapshot at work: what the documents mean, with the state of the backends they name.
+//!
+//! Built off the hot path, once per revision, and shared by every worker. Endpoints that stay keep their state.
+
+use std::{sync::Arc, time::Instant};
+
+use foldhash::HashMap;
+use portcullis_mesh::{
+    connections::{TargetTls, Version},
+    endpoints::{self, Address, BackendSpec, EndpointSpec, Endpoints, HealthCheckSpec},
+    http::h1_client::Clocks,
+};
+use portcullis_policy::{
+    Snapshot,
+    snapshot::{
+        Backend, BackendId, DocumentId, EndpointAddress, HostPattern, Listener, ListenerProtocol, Rule, Strategy,
+        Transport, UpstreamHttp,
+    },
+};
+
+use crate::backend_tls::{BackendTlsError, target_tls};
+
+/// A compiled revision with its backends' state.
+#[derive(Debug)]
+pub struct Live {
+    /// What the documents mean.
+    pub snapshot: Snapshot,
+    /// Counts revisions; never the same twice in a process.
+    pub generation: u64,
+    backends: Vec<LiveBackend>,
+    ports: HashMap<PortKey, Vec<usize>>,
+}
+
+/// One socket address's worth of listeners: a Gateway and a port.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortKey {
+    /// The Gateway's namespace.
+    pub namespace: Arc<str>,
+    /// The Gateway's name.
+    pub gateway: Arc<str>,
+    /// The port as the document names it.
+    pub port: u16,
+}
+
+impl std::fmt::Display for PortKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}:{}", self.namespace, self.gateway, self.port)
+    }
+}
+
+/// A backend and the state of its endpoints.
+#[derive(Debug)]
+pub struct LiveBackend {
+    /// What the documents say.
+    pub spec: Backend,
+    /// Who is there and how they are.
+    pub endpoints: Arc<Endpoints>,
+    /// TLS towards all of them.
+    pub tls: Option<Arc<TargetTls>>,
+    /// The HTTP version to speak when it is not gRPC.
+    pub version: Version,
+    /// Its clocks.
+    pub clocks: Clocks,
+}
+
+impl Live {
+    /// Brings a snapshot to life. What `previous` knows of endpoints that stay is kept.
+    pub fn build(snapshot: Snapshot, previous: Option<&Live>, now: Instant) -> Result<Self, BackendTlsError> {
+        let mut earlier: HashMap<(&DocumentId, Option<u16>), &LiveBackend> = HashMap::default();
+        for backend in previous.iter().flat_map(|live| &live.backends) {
+            earlier.insert((&backend.spec.document, backend.spec.port), backend);
+        }
+        let backends = snapshot
+            .backends
+            .iter()
+            .map(|spec| LiveBackend::build(spec, earlier.get(&(&spec.document, spec.port)).copied(), now))
+            .collect::<Result<_, _>>()?;
+        let mut ports: HashMap<PortKey, Vec<usize>> = HashMap::default();
+        for (index, listener) in snapshot.listeners.iter().enumerate() {
+            ports.entry(PortKey::of(listener)).or_default().push(index);
+        }
+        let generation = previous.map_or(1, |live| live.generation + 1);
+        Ok(Self { snapshot, generation, backends, ports })
+    }
+
+    /// A backend of this revision.
+    pub fn backend(&self, id: BackendId) -> Option<&LiveBackend> {
+        self.backends.get(id.0 as usize)
+    }
+
+    /// Every backend.
+    pub fn backends(&self) -> &[LiveBackend] {
+        &self.backends
+    }
+
+    /// Every port, with the indices of its listeners.
+    pub fn ports(&self) -> impl Iterator<Item = (&PortKey, &[usize])> {
+        self.ports.iter().map(|(key, listeners)| (key, listeners.as_slice()))
+    }
+
+    /// The listener of a port that answers for a host: the most specific one.
+    pub fn listener(&self, port: &PortKey, host: Option<&str>) -> Option<usize> {
+        let candidates = self.ports.get(port)?;
+        candidates
+            .iter()
+            .filter_map(|index| Some((*index, specificity(&self.snapshot.listeners.get(*index)?.hostname, host)?)))
+            .max_by_key(|(index, specificity)| (*specificity, std::cmp::Reverse(*index)))
+            .map(|(index, _)| index)
+    }
+
+    /// What is spoken on a port: all its listeners agree on whether it is TLS.
+    pub fn protocol(&self, port: &PortKey) -> Option<ListenerProtocol> {
+        let first = *self.ports.get(port)?.first()?;
+        self.snapshot.listeners.get(first).map(|listener| listener.protocol)
+    }
+
+    /// Whether some backend of the rule is known to speak an inference protocol.
+    pub fn speaks_inference(&self, rule: &Rule) -> bool {
+        let mut backends = rule.backends.iter().filter_map(|backend| self.backend(*backend.target.as_ref().ok()?));
+        backends.any(|backend| backend.spec.dialect.is_some())
+    }
+}
+
+impl PortKey {
+    /// The port of a listener.
+    pub fn of(listener: &Listener) -> Self {
+        Self { namespace: listener.id.namespace.clone(), gateway: listener.id.gateway.clone(), port: listener.port }
+    }
+}
+
+/// How specifically a pattern matches a host; `None` if it does not. Exact before wildcard, longer before shorter.
+fn specificity(pattern: &HostPattern, host: Option<&str>) -> Option<(u8, usize)> {
+    match (pattern, host) {
+        (HostPattern::Any, _) => Some((0, 0)),
+        (HostPattern::Suffix(suffix), Some(host)) if host.len() > suffix.len() && host.ends_with(&**suffix) => {
+            Some((1, suffix.len()))
+        }
+        (HostPattern::Exact(exact), Some(host)) if **exact == *host => Some((2, 0)),
+        _ => None,
+    }
+}
+
+impl LiveBackend {
+    fn build(spec: &Backend, previous: Option<&LiveBackend>, now: Instant) -> Result<Self, BackendTlsError> {
+        let tls = match (&spec.transport, previous) {
+            (Transport::Plaintext | Transport::Mtls, _) => None,
+            // The same settings keep their value, and with it their open connections.
+            (transport @ Transport::Tls(_), Some(before)) if before.spec.transport == *transport => before.tls.clone(),
+            (Transport::Tls(settings), _) => Some(Arc::new(target_tls(settings, spec.http)?)),
+        };
+        let endpoints = Endpoints::new(endpoints_spec(spec), previous.map(|before| &*before.endpoints), now);
+        let version = match (spec.http, &tls) {
+            (UpstreamHttp::Http2, _) => Version::Http2,
+            (UpstreamHttp::Http1, _) | (UpstreamHttp::Auto, None) => Version::Http1,
+            (UpstreamHttp::Auto, Some(_)) => Version::Either,
+        };
+        let clocks = Clocks { first_byte: spec.timeouts.first_byte, idle: spec.timeouts.idle };
+        Ok(Self { spec: spec.clone(), endpoints: Arc::new(endpoints), tls, version, clocks })
+    }
+}
+
+fn endpoints_spec(spec: &Backend) -> BackendSpec {
+    let name = match spec.port {
+        Some(port) => format!("{}:{port}", spec.document),
+        None => spec.document.to_string(),
+    };
+    let endpoints = spec.endpoints.iter().map(|endpoint| EndpointSpec {
+        address: match &endpoint.address {
+            EndpointAddress::Ip(ip) => Address::Ip(*ip),
+            EndpointAddress::Name(name) => Address::Name(name.clone()),
+        },
+        port: endpoint.port,
+        grpc_port: endpoint.grpc_port,
+        capacity: endpoint.capacity,
+    });
+    BackendSpec {
+        strategy: match spec.strategy {
+            Strategy::RoundRobin => endpoints::Strategy::RoundRobin,
+            Strategy::LeastRequests | Strategy::LoadAware | Strategy::PrefixAffinity => {
+                endpoints::Strategy::LeastRequests
+            }
+        },
+        health_check: spec.health_check.as_ref().map(|check| HealthCheckSpec {
+            interval: check.interval,
+            timeout: check.timeout,
+            unhealthy_after: check.unhealthy_after,
+            healthy_after: check.healthy_after,
+        }),
+        ..BackendSpec::new(name, endpoints.collect())
+    }
+}

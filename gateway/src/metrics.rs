@@ -1,0 +1,239 @@
+//! What the edge counts, in the words of the edge: the data plane's families and those that mesh has no word for.
+
+use std::{cell::RefCell, fmt, rc::Rc, sync::Arc, time::Duration};
+
+use foldhash::HashMap;
+use http::{Method, StatusCode};
+use portcullis_mesh::{
+    connections::AttemptError,
+    endpoints::Outcome,
+    http::h1_client::SendError,
+    telemetry::{
+        BackendMetrics, Catalogue, Counter, CounterFamily, Described, ListenerMetrics, Registry, RouteMetrics,
+        WorkerMetrics,
+    },
+};
+use portcullis_policy::snapshot::{DocumentId, Rule};
+
+use crate::{forward::Attempted, record::Ending, refusal::Refusal};
+
+/// Codes of refusals with a series of their own. There are fewer.
+const REFUSAL_CODES_MAX: usize = 100;
+/// Models with a series of their own; requests for further ones are counted as `other`.
+const MODELS_MAX: usize = 100;
+
+/// Every metric of the process; each worker takes its part.
+#[derive(Clone)]
+pub struct MetricsSource {
+    /// All families.
+    pub registry: Arc<Registry>,
+    /// Those of the data plane.
+    pub catalogue: Arc<Catalogue>,
+    refusals: CounterFamily<2>,
+    endings: CounterFamily<1>,
+    malformed: CounterFamily<1>,
+    models: CounterFamily<1>,
+    mirrors_skipped: CounterFamily<1>,
+}
+
+impl fmt::Debug for MetricsSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MetricsSource")
+    }
+}
+
+impl MetricsSource {
+    /// Registers every family for so many workers.
+    pub fn new(workers: usize) -> Self {
+        let registry = Arc::new(Registry::new(workers));
+        let catalogue = Arc::new(Catalogue::new(&registry, env!("CARGO_PKG_VERSION")));
+        Self {
+            refusals: registry.counter(
+                Described::count(
+                    "portcullis_refusals",
+                    "Requests that a stage refused, by code and by whose fault it was.",
+                ),
+                ["code", "fault"],
+                REFUSAL_CODES_MAX,
+            ),
+            endings: registry.counter(
+                Described::count("portcullis_exchanges", "Exchanges by how they ended."),
+                ["ending"],
+                8,
+            ),
+            malformed: registry.counter(
+                Described::count(
+                    "portcullis_malformed_requests",
+                    "What came and was not HTTP, by the status it was answered with.",
+                ),
+                ["code"],
+                16,
+            ),
+            models: registry.counter(
+                Described::count("portcullis_model_requests", "Requests by the model they name."),
+                ["model"],
+                MODELS_MAX,
+            ),
+            mirrors_skipped: registry.counter(
+                Described::count(
+                    "portcullis_mirrors_skipped",
+                    "Requests that were not mirrored: too large, or too many at once.",
+                ),
+                ["backend"],
+                MODELS_MAX,
+            ),
+            registry,
+            catalogue,
+        }
+    }
+
+    /// The part of one worker. `None` if it has been taken.
+    pub fn for_worker(&self, index: usize) -> Option<Metrics> {
+        Some(Metrics {
+            shard: self.registry.worker(index)?,
+            endings: [Ending::Complete, Ending::Cancelled, Ending::Broken, Ending::Refused]
+                .map(|ending| self.endings.with([ending.as_str()])),
+            source: self.clone(),
+            resolved: RefCell::default(),
+        })
+    }
+}
+
+/// One worker's part, with the series it has used so far.
+pub struct Metrics {
+    shard: WorkerMetrics,
+    source: MetricsSource,
+    endings: [Counter; 4],
+    resolved: RefCell<Resolved>,
+}
+
+/// Series by the address of what they are about, for as long as a revision lives; labels are looked up once.
+#[derive(Default)]
+struct Resolved {
+    generation: u64,
+    routes: HashMap<usize, Rc<RouteMetrics>>,
+    backends: HashMap<usize, Rc<BackendMetrics>>,
+    models: HashMap<Box<str>, Counter>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    /// A new revision: addresses mean other things now.
+    pub fn revision(&self, generation: u64) {
+        let mut resolved = self.resolved.borrow_mut();
+        if resolved.generation != generation {
+            *resolved = Resolved { generation, models: std::mem::take(&mut resolved.models), ..Resolved::default() };
+        }
+    }
+
+    /// The series of a rule's route.
+    pub fn route(&self, rule: &Arc<Rule>) -> Rc<RouteMetrics> {
+        let key = Arc::as_ptr(rule) as usize;
+        let mut resolved = self.resolved.borrow_mut();
+        let make = || Rc::new(self.source.catalogue.route(format!("{}/{}", rule.route.namespace, rule.route.name)));
+        resolved.routes.entry(key).or_insert_with(make).clone()
+    }
+
+    fn backend(&self, document: &DocumentId) -> Rc<BackendMetrics> {
+        let key = Arc::as_ptr(&document.name).cast::<u8>() as usize;
+        let mut resolved = self.resolved.borrow_mut();
+        let make = || Rc::new(self.source.catalogue.backend(format!("{}/{}", document.namespace, document.name)));
+        resolved.backends.entry(key).or_insert_with(make).clone()
+    }
+
+    /// The series of a listener.
+    pub fn listener(&self, id: &str) -> ListenerMetrics {
+        self.source.catalogue.listener(id)
+    }
+
+    /// Writes to this worker's shard.
+    pub fn shard(&self) -> &WorkerMetrics {
+        &self.shard
+    }
+
+    /// A request for a model.
+    pub fn model(&self, name: &str) {
+        let mut resolved = self.resolved.borrow_mut();
+        let counter = match resolved.models.get(name) {
+            Some(counter) => *counter,
+            None => {
+                let counter = self.source.models.with([name]);
+                // Beyond the bound every name has the same counter, and need not be remembered.
+                if resolved.models.len() < MODELS_MAX {
+                    resolved.models.insert(name.into(), counter);
+                }
+                counter
+            }
+        };
+        self.shard.inc(counter);
+    }
+
+    /// The head of an answer is known.
+    pub fn first_byte(&self, route: Option<&RouteMetrics>, after: Duration) {
+        if let Some(route) = route {
+            self.shard.observe_duration(route.time_to_first_byte(), after);
+        }
+    }
+
+    /// An exchange has ended.
+    pub fn exchange_closed(
+        &self,
+        route: Option<&RouteMetrics>,
+        method: &Method,
+        status: Option<StatusCode>,
+        ending: Ending,
+        after: Duration,
+    ) {
+        if let Some(route) = route {
+            self.shard.inc(route.requests(method, status));
+            self.shard.observe_duration(route.duration(), after);
+        }
+        if let Some(counter) = self.endings.get(ending as usize) {
+            self.shard.inc(*counter);
+        }
+    }
+
+    /// A stage said no.
+    pub fn refused(&self, refusal: &Refusal) {
+        self.shard.inc(self.source.refusals.with([refusal.code, refusal.whose.as_str()]));
+    }
+
+    /// What came was not HTTP.
+    pub fn malformed(&self, status: StatusCode) {
+        self.shard.inc(self.source.malformed.with([status.as_str()]));
+    }
+
+    /// An attempt at an endpoint.
+    pub fn attempt(&self, backend: &DocumentId, attempted: &Attempted) {
+        let backend = self.backend(backend);
+        let outcome = match attempted {
+            Attempted::Done(Ok(answered)) => Outcome::Answered(answered.status()),
+            Attempted::Done(Err(AttemptError::Dial(_))) => Outcome::ConnectFailed,
+            Attempted::Done(Err(AttemptError::Stale)) => Outcome::ResetBeforeAnswer { reused: true },
+            Attempted::Done(Err(AttemptError::Send(SendError::TimedOut))) | Attempted::AttemptTimedOut => {
+                Outcome::TimedOut
+            }
+            Attempted::Done(Err(AttemptError::Send(SendError::RequestBody(_)))) | Attempted::DeadlineExceeded => {
+                Outcome::Cancelled
+            }
+            Attempted::Done(Err(AttemptError::Send(_))) => Outcome::ResetBeforeAnswer { reused: false },
+        };
+        self.shard.inc(backend.attempts(outcome));
+    }
+
+    /// A retry was made, or the budget refused it.
+    pub fn retry(&self, backend: &DocumentId, made: bool) {
+        let backend = self.backend(backend);
+        self.shard.inc(if made { backend.retries_made() } else { backend.retries_refused() });
+    }
+
+    /// A request was not mirrored.
+    pub fn mirror_skipped(&self, backend: &DocumentId) {
+        self.shard.inc(self.source.mirrors_skipped.with([&format!("{}/{}", backend.namespace, backend.name)]));
+    }
+}

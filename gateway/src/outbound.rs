@@ -1,0 +1,254 @@
+//! What a rule makes of a request: an answer at once (a redirect, a preflight), or a request to forward.
+
+use std::{borrow::Cow, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header::HOST, uri::PathAndQuery};
+use portcullis_mesh::http::{Incoming, Interim};
+use portcullis_policy::{
+    routes::Match,
+    snapshot::{BackendId, Cors, Filters, HeaderChanges, Mirror, Rewrite, Rule, Unresolved, WeightedBackend},
+};
+
+use crate::{
+    canonical::Canonical,
+    connection::Connection,
+    filters::{
+        cors::{self, Grant, Verdict},
+        headers::change,
+        hygiene::add_forwarded,
+        is_mirrored,
+        paths::{Place, changed_path, redirect},
+    },
+    grpc,
+    live::Live,
+    prompt::refuse_body,
+    receive::{Line, Request},
+    refusal::{Fault, Refusal},
+};
+
+/// The largest body that is held so that it can be sent again, in bytes.
+pub const REPLAY_BYTES_MAX: u64 = 64 * 1024;
+/// The largest body that is copied to mirrors, in bytes. Larger requests are not mirrored.
+pub const MIRROR_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// What became of a request.
+pub enum Prepared<'t> {
+    /// This answer, at once.
+    Answer(Response<Bytes>),
+    /// Forward this.
+    Forward(Outbound<'t>),
+}
+
+/// A request on its way to a backend.
+pub struct Outbound<'t> {
+    /// Method, path and query, fields. The authority is that of the `Host` field.
+    pub head: http::request::Parts,
+    /// The body.
+    pub body: Incoming,
+    /// For interim answers.
+    pub interim: Interim,
+    /// The protocol the client wants to change to.
+    pub upgrade: Option<HeaderValue>,
+    /// Where it goes.
+    pub backend: BackendId,
+    /// The rule that sends it.
+    pub rule: &'t Rule,
+    /// Which of the rule's `backendRefs`.
+    pub reference: &'t WeightedBackend,
+    /// Where copies go.
+    pub mirrors: Vec<BackendId>,
+    /// What the answer says to browsers.
+    pub cors: Option<Grant>,
+    /// gRPC, by its content type.
+    pub grpc: bool,
+    /// The deadline of the whole exchange, from its start: the rule's, or the client's own (`grpc-timeout`).
+    pub request_timeout: Option<Duration>,
+}
+
+const MODEL_NAME: HeaderName = HeaderName::from_static("x-gateway-model-name");
+const GRPC_TIMEOUT: &str = "grpc-timeout";
+
+/// Applies a rule's filters, chooses one of its backends and applies that one's.
+pub fn prepare<'t>(
+    connection: &Connection,
+    live: &Live,
+    matched: &Match<'t>,
+    line: &Line,
+    canonical: &Canonical<'_>,
+    request: Request,
+    model: Option<String>,
+) -> Result<Prepared<'t>, Refusal> {
+    let rule: &'t Rule = matched.rule;
+    let Request { mut headers, body, interim, upgrade, .. } = request;
+    let place = Place {
+        scheme: connection.scheme,
+        host: canonical.host(),
+        listener_port: connection.listener_port,
+        path: canonical.path(),
+        query: canonical.query(),
+        prefix_len: matched.prefix_len,
+    };
+    let grant = match rule.filters.cors.as_ref().map(|cors| cors::judge(cors, &line.method, &headers)) {
+        Some(Verdict::Preflight(response)) => return Ok(Prepared::Answer(response)),
+        Some(Verdict::Forward(grant)) => Some(grant),
+        None => None,
+    };
+    if let Some(to) = &rule.filters.redirect {
+        return Ok(Prepared::Answer(redirect(to, &place)));
+    }
+    let chosen = pick_backend(rule, connection)?;
+    if let Some(to) = &chosen.filters.redirect {
+        return Ok(Prepared::Answer(redirect(to, &place)));
+    }
+    let backend = chosen.target.as_ref().copied().map_err(refuse_unresolved)?;
+    // A tunnel cannot be screened or metered, so inference never gets one.
+    let upgrade = upgrade.filter(|_| live.backend(backend).is_some_and(|backend| backend.spec.dialect.is_none()));
+
+    if let Some(model) = model.and_then(|name| HeaderValue::from_str(&name).ok()) {
+        headers.insert(MODEL_NAME, model);
+    }
+    let authority = authority(line, canonical);
+    add_forwarded(&mut headers, &connection.origin, &authority);
+    headers.insert(HOST, authority);
+    let content_type = headers.get(http::header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let grpc = rule.grpc || content_type.is_some_and(grpc::is_grpc);
+    let client_timeout = match headers.get(GRPC_TIMEOUT).filter(|_| grpc) {
+        Some(value) => Some(grpc::timeout(value.as_bytes())?),
+        None => None,
+    };
+    let mut rewrites = Vec::new();
+    for filters in [&rule.filters, &chosen.filters] {
+        apply(filters, &mut headers, &mut rewrites);
+    }
+    let uri = target(line, canonical, &rewrites, matched.prefix_len)?;
+    let mirrors = mirrors(&rule.filters, &chosen.filters, connection);
+    let (mut head, ()) = http::Request::new(()).into_parts();
+    head.method = line.method.clone();
+    head.uri = uri;
+    head.headers = headers;
+    Ok(Prepared::Forward(Outbound {
+        head,
+        body,
+        interim,
+        upgrade,
+        backend,
+        rule,
+        reference: chosen,
+        mirrors,
+        cors: grant,
+        grpc,
+        request_timeout: rule.request_timeout.into_iter().chain(client_timeout).min(),
+    }))
+}
+
+impl Outbound<'_> {
+    /// The changes to answers, in the order in which they apply.
+    pub fn answer_changes(&self) -> impl Iterator<Item = &HeaderChanges> {
+        let reference = self.reference.filters.response_headers.as_ref();
+        reference.into_iter().chain(self.rule.filters.response_headers.as_ref())
+    }
+
+    /// The rule's CORS settings.
+    pub fn cors_settings(&self) -> Option<&Cors> {
+        self.rule.filters.cors.as_ref()
+    }
+
+    /// Holds a small body in memory, so that it can be sent twice. The others stream, and are sent once.
+    pub async fn gather(&mut self) -> Result<(), Refusal> {
+        let bytes_max = if self.mirrors.is_empty() { REPLAY_BYTES_MAX } else { MIRROR_BYTES_MAX };
+        let body = std::mem::take(&mut self.body);
+        self.body = body.gathered(bytes_max).await.map_err(|error| refuse_body(&error))?;
+        Ok(())
+    }
+}
+
+/// One of a rule's backends, by weight.
+fn pick_backend<'r>(rule: &'r Rule, connection: &Connection) -> Result<&'r WeightedBackend, Refusal> {
+    if let [only] = rule.backends.as_slice()
+        && only.weight > 0
+    {
+        return Ok(only);
+    }
+    let total: u64 = rule.backends.iter().map(|backend| u64::from(backend.weight)).sum();
+    let mut drawn = connection.worker.random.below(total);
+    for backend in &rule.backends {
+        match drawn.checked_sub(u64::from(backend.weight)) {
+            None => return Ok(backend),
+            Some(rest) => drawn = rest,
+        }
+    }
+    Err(Refusal::new(Fault::Gateway, StatusCode::INTERNAL_SERVER_ERROR, "no_backend", "this route has no backend"))
+}
+
+fn refuse_unresolved(unresolved: &Unresolved) -> Refusal {
+    let code = match unresolved {
+        Unresolved::InvalidKind => "backend_invalid_kind",
+        Unresolved::BackendNotFound => "backend_not_found",
+        Unresolved::RefNotPermitted => "backend_not_permitted",
+        Unresolved::UnsupportedProtocol => "backend_unsupported_protocol",
+        Unresolved::InvalidBackendTls => "backend_invalid_tls",
+    };
+    Refusal::new(Fault::Gateway, StatusCode::INTERNAL_SERVER_ERROR, code, "this route is not configured correctly")
+}
+
+/// The `Host` to forward: the value as it came where it was canonical already.
+fn authority(line: &Line, canonical: &Canonical<'_>) -> HeaderValue {
+    match line.host_value() {
+        Some(value) if value.as_bytes() == canonical.authority().as_bytes() => value.clone(),
+        _ => HeaderValue::from_str(canonical.authority()).unwrap_or(HeaderValue::from_static("")),
+    }
+}
+
+fn apply<'f>(filters: &'f Filters, headers: &mut HeaderMap, rewrites: &mut Vec<&'f Rewrite>) {
+    if let Some(changes) = &filters.request_headers {
+        change(headers, changes);
+    }
+    if let Some(rewrite) = &filters.rewrite {
+        if let Some(host) = &rewrite.hostname {
+            headers.insert(HOST, host.clone());
+        }
+        rewrites.push(rewrite);
+    }
+}
+
+/// Path and query to forward; the original's own bytes where nothing changes.
+fn target(
+    line: &Line,
+    canonical: &Canonical<'_>,
+    rewrites: &[&Rewrite],
+    prefix_len: Option<usize>,
+) -> Result<Uri, Refusal> {
+    if canonical.is_asterisk() {
+        return Ok(Uri::from_static("*"));
+    }
+    let original = line.uri.path_and_query();
+    let mut path = Cow::Borrowed(canonical.path());
+    for change in rewrites.iter().filter_map(|rewrite| rewrite.path.as_ref()) {
+        path = Cow::Owned(changed_path(change, &path, prefix_len).into_owned());
+    }
+    if let Some(original) = original
+        && original.path() == path
+    {
+        return Ok(Uri::from(original.clone()));
+    }
+    let text = match canonical.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.into_owned(),
+    };
+    let path_and_query = PathAndQuery::from_maybe_shared(Bytes::from(text))
+        .map_err(|_| Refusal::malformed("invalid_path", "the request path cannot be forwarded"))?;
+    Ok(Uri::from(path_and_query))
+}
+
+fn mirrors(rule: &Filters, reference: &Filters, connection: &Connection) -> Vec<BackendId> {
+    let drawn = |mirror: &&Mirror| is_mirrored(mirror, connection.worker.random.next() as u32);
+    // A mirror that leads nowhere must not hurt the request that it would copy.
+    let all = rule.mirrors.iter().chain(&reference.mirrors);
+    all.filter(drawn).filter_map(|mirror| mirror.target.as_ref().ok().copied()).collect()
+}
+
+/// Whether a request without an answer may be sent again though its first copy may have been received.
+pub fn is_safe_to_repeat(method: &Method) -> bool {
+    portcullis_mesh::http::h1_client::is_idempotent(method)
+}

@@ -1,0 +1,94 @@
+//! The first stage: what came is split into what is judged (the [`Line`]) and what is forwarded (the [`Request`]).
+
+use http::{HeaderMap, HeaderValue, Method, Uri, header::HOST};
+use portcullis_mesh::http::{Arrival, Incoming, Interim};
+use portcullis_policy::snapshot::Scheme;
+
+use crate::{
+    canonical::{Canonical, Head, canonicalise},
+    filters::{
+        hygiene,
+        identifiers::{RequestId, X_REQUEST_ID},
+    },
+    refusal::Refusal,
+};
+
+/// What a request asks for, as it was sent.
+#[derive(Debug)]
+pub struct Line {
+    /// The method.
+    pub method: Method,
+    /// The target.
+    pub uri: Uri,
+    version: http::Version,
+    hosts: HeaderMap,
+    /// An absolute-form target of HTTP/1.1, as text.
+    absolute: Option<String>,
+}
+
+/// What will be forwarded, without what its client may not say.
+#[derive(Debug)]
+pub struct Request {
+    /// The fields, but for `Host`.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Incoming,
+    /// For answers before the answer.
+    pub interim: Interim,
+    /// The protocol the client wants to change to.
+    pub upgrade: Option<HeaderValue>,
+    /// `x-gateway-model-name` as the client sent it: no longer a header, but a claim that must not be false.
+    pub claims: Vec<HeaderValue>,
+}
+
+const MODEL_NAME: &str = "x-gateway-model-name";
+
+/// Splits what arrived, and takes from it what clients may not say.
+pub fn receive(arrival: Arrival, id: &RequestId) -> (Line, Request) {
+    let Arrival { request, interim } = arrival;
+    let (parts, body) = request.into_parts();
+    let mut headers = parts.headers;
+    let mut hosts = HeaderMap::new();
+    headers.get_all(HOST).iter().for_each(|host| {
+        hosts.append(HOST, host.clone());
+    });
+    headers.remove(HOST);
+    let upgrade = if parts.version == http::Version::HTTP_11 { hygiene::wanted_upgrade(&headers) } else { None };
+    let claims = headers.get_all(MODEL_NAME).iter().cloned().collect();
+    hygiene::clean_request(&mut headers);
+    headers.insert(X_REQUEST_ID, id.to_header_value());
+    let absolute = parts.version < http::Version::HTTP_2 && parts.uri.authority().is_some();
+    let line = Line {
+        absolute: absolute.then(|| parts.uri.to_string()),
+        method: parts.method,
+        uri: parts.uri,
+        version: parts.version,
+        hosts,
+    };
+    (line, Request { headers, body, interim, upgrade, claims })
+}
+
+impl Line {
+    /// The one form that is both matched and forwarded.
+    pub fn canonical(&self, scheme: Scheme) -> Result<Canonical<'_>, Refusal> {
+        let path_and_query = self.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+        let target = self.absolute.as_deref().unwrap_or(path_and_query);
+        let authority = (self.version >= http::Version::HTTP_2)
+            .then(|| self.uri.authority().map(|authority| authority.as_str().as_bytes()))
+            .flatten();
+        let head = Head {
+            method: &self.method,
+            target: target.as_bytes(),
+            authority,
+            headers: &self.hosts,
+            scheme,
+            extended_connect: false,
+        };
+        canonicalise(&head)
+    }
+
+    /// The `Host` field as it was sent, if there was exactly one and no absolute target.
+    pub fn host_value(&self) -> Option<&HeaderValue> {
+        self.hosts.get(HOST)
+    }
+}

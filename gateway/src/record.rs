@@ -1,0 +1,111 @@
+//! What is known of one exchange, from its first byte to its last.
+//!
+//! Every exchange has exactly one record and every record is closed exactly once: by the last byte of the answer, by a
+//! refusal, or by being dropped, which means that the client went away.
+
+use std::{rc::Rc, sync::Arc, time::Instant};
+
+use http::{Method, StatusCode};
+use portcullis_mesh::telemetry::RouteMetrics;
+use portcullis_policy::snapshot::Rule;
+
+use crate::{filters::identifiers::RequestId, refusal::Dialect, worker::Worker};
+
+/// The record of one exchange.
+pub struct Record {
+    /// The worker it runs on.
+    pub worker: Rc<Worker>,
+    /// When its head had been read.
+    pub started: Instant,
+    /// Its name.
+    pub id: RequestId,
+    /// What its client speaks.
+    pub dialect: Dialect,
+    /// Its method, for the metric's label.
+    pub method: Method,
+    route: Option<Rc<RouteMetrics>>,
+    status: Option<StatusCode>,
+    open: bool,
+}
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With the last byte of its answer.
+    Complete,
+    /// The client went away.
+    Cancelled,
+    /// The answer broke off.
+    Broken,
+    /// A stage said no.
+    Refused,
+}
+
+impl Ending {
+    /// A word for logs and metric labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ending::Complete => "complete",
+            Ending::Cancelled => "cancelled",
+            Ending::Broken => "broken",
+            Ending::Refused => "refused",
+        }
+    }
+}
+
+impl std::fmt::Debug for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Record").field("id", &self.id.as_str()).field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+impl Record {
+    /// Opens a record.
+    pub fn new(worker: Rc<Worker>, started: Instant, id: RequestId, dialect: Dialect, method: &Method) -> Self {
+        Self { worker, started, id, dialect, method: method.clone(), route: None, status: None, open: true }
+    }
+
+    /// The rule was found.
+    pub fn routed(&mut self, rule: &Arc<Rule>, model: Option<&str>) {
+        self.route = Some(self.worker.metrics.route(rule));
+        if let Some(model) = model {
+            self.worker.metrics.model(model);
+        }
+    }
+
+    /// The head of the answer is known.
+    pub fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+        self.worker.metrics.first_byte(self.route.as_deref(), self.started.elapsed());
+    }
+
+    /// Closes it.
+    pub fn close(&mut self, ending: Ending) {
+        if std::mem::take(&mut self.open) {
+            let after = self.started.elapsed();
+            self.worker.metrics.exchange_closed(self.route.as_deref(), &self.method, self.status, ending, after);
+        }
+    }
+
+    /// The record itself; what stays behind is closed for good.
+    #[must_use]
+    pub fn hand_over(&mut self) -> Record {
+        let open = std::mem::take(&mut self.open);
+        Record {
+            worker: self.worker.clone(),
+            started: self.started,
+            id: self.id,
+            dialect: self.dialect,
+            method: self.method.clone(),
+            route: self.route.take(),
+            status: self.status,
+            open,
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.close(Ending::Cancelled);
+    }
+}

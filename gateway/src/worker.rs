@@ -1,0 +1,154 @@
+//! One worker: a thread, a runtime, its own listeners and its own connections. Nothing on the hot path is shared.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    rc::Rc,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use foldhash::HashMap;
+use portcullis_mesh::{connections::Connections, drain::Drain, http::Limits};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    connection,
+    live::{Live, PortKey},
+    metrics::{Metrics, MetricsSource},
+    random::Random,
+};
+
+/// How often idle connections are looked through.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What every exchange on one core shares.
+#[derive(Debug)]
+pub struct Worker {
+    /// Its place among the workers, from 0.
+    pub index: usize,
+    /// Connections to endpoints.
+    pub connections: Connections,
+    /// Where it counts.
+    pub metrics: Metrics,
+    /// For weights and mirrors.
+    pub random: Random,
+    /// Copies to mirrors in flight.
+    pub mirrors: Cell<usize>,
+    /// Bounds of downstream connections.
+    pub limits: Limits,
+    /// Asks connections to finish.
+    pub drain: Drain,
+    live: RefCell<Rc<Arc<Live>>>,
+}
+
+/// What control work asks of a worker.
+pub enum Command {
+    /// This is the revision from now on.
+    Live(Arc<Live>),
+    /// Accept connections here. Acknowledged when it does.
+    Listen(PortKey, std::net::TcpListener, oneshot::Sender<()>),
+    /// Accept no more connections for this port; what waits in its queue is taken first.
+    Unlisten(PortKey),
+    /// Accept no more, finish what is open. Acknowledged when nothing is.
+    Drain(oneshot::Sender<()>),
+    /// How many connections are open.
+    Count(oneshot::Sender<usize>),
+}
+
+/// A worker's thread, seen from outside.
+#[derive(Debug)]
+pub struct WorkerHandle {
+    /// Takes commands.
+    pub commands: mpsc::UnboundedSender<Command>,
+    /// The thread.
+    pub thread: JoinHandle<()>,
+}
+
+impl Worker {
+    /// The revision in force. An exchange asks once.
+    pub fn live(&self) -> Rc<Arc<Live>> {
+        self.live.borrow().clone()
+    }
+
+    /// Milliseconds since 1970.
+    pub fn unix_ms(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    }
+
+    /// Bits for an identifier.
+    pub fn random_bits(&self) -> u128 {
+        u128::from(self.random.next()) << 64 | u128::from(self.random.next())
+    }
+}
+
+/// Starts a worker on a thread of its own.
+pub fn spawn(index: usize, live: Arc<Live>, metrics: MetricsSource, limits: Limits) -> std::io::Result<WorkerHandle> {
+    let (commands, inbox) = mpsc::unbounded_channel();
+    let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().event_interval(31).build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!(%error, "a worker could not start");
+                return;
+            }
+        };
+        let Some(metrics) = metrics.for_worker(index) else { return };
+        let worker = Rc::new(Worker {
+            index,
+            connections: Connections::default(),
+            metrics,
+            random: Random::from_os(),
+            mirrors: Cell::new(0),
+            limits,
+            drain: Drain::default(),
+            live: RefCell::new(Rc::new(live)),
+        });
+        let local = tokio::task::LocalSet::new();
+        local.block_on(&runtime, run(worker, inbox));
+    })?;
+    Ok(WorkerHandle { commands, thread })
+}
+
+async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
+    let sweeper = worker.clone();
+    tokio::task::spawn_local(async move {
+        loop {
+            tokio::time::sleep(SWEEP_INTERVAL).await;
+            sweeper.connections.sweep(Instant::now());
+        }
+    });
+    let mut stops: HashMap<PortKey, oneshot::Sender<()>> = HashMap::default();
+    while let Some(command) = inbox.recv().await {
+        match command {
+            Command::Live(live) => {
+                worker.metrics.revision(live.generation);
+                *worker.live.borrow_mut() = Rc::new(live);
+            }
+            Command::Listen(port, listener, ready) => {
+                let (stop, stopped) = oneshot::channel();
+                stops.insert(port.clone(), stop);
+                tokio::task::spawn_local(connection::accept(worker.clone(), port, listener, stopped));
+                let _ = ready.send(());
+            }
+            Command::Unlisten(port) => {
+                stops.remove(&port);
+            }
+            Command::Drain(done) => {
+                stops.clear();
+                let worker = worker.clone();
+                tokio::task::spawn_local(async move {
+                    // The accept loops take what waits in their queues first.
+                    tokio::task::yield_now().await;
+                    worker.drain.begin();
+                    poll_fn(|cx| worker.drain.poll_empty(cx)).await;
+                    let _ = done.send(());
+                });
+            }
+            Command::Count(count) => {
+                let _ = count.send(worker.drain.taken());
+            }
+        }
+    }
+}
