@@ -26,6 +26,12 @@ run CONFIG="deploy/examples" *ARGS:
 test *ARGS:
     tests/run {{ ARGS }}
 
+# Look for inputs that break a parser (nightly toolchain), until stopped: `just fuzz model -max_total_time=60`.
+fuzz TARGET *ARGS:
+    tests/setup/install fuzz
+    mkdir -p tests/fuzz/corpus/{{ TARGET }}
+    cd tests/fuzz && cargo +nightly fuzz run --fuzz-dir . {{ TARGET }} corpus/{{ TARGET }} seeds/{{ TARGET }} -- {{ ARGS }}
+
 # Format the code.
 fmt:
     cargo fmt --all

@@ -1,0 +1,160 @@
+//! What must hold for any bytes that a stranger sends: the bodies of the fuzz targets.
+//!
+//! `fuzz_targets/` drives them with coverage (`just fuzz TARGET`); `gateway/tests/fuzz_smoke.rs` includes this file and
+//! drives them from the seeds on the stable toolchain, in every test run. Each panics when something does not hold.
+
+use std::borrow::Cow;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Method, header::HOST};
+use portcullis_gateway::{
+    canonical::{Head, canonicalise},
+    model::{GrpcScan, from_json, from_multipart},
+    refusal::Dialect,
+    sse::{Bounds, Ending, Splitter, Tail},
+};
+use portcullis_mesh::http::head::{HEAD_BYTES_MAX, HeadScanner, parse_request, write_request_head};
+use portcullis_policy::snapshot::Scheme;
+
+/// What is checked of an input.
+pub type Check = fn(&[u8]);
+
+/// The targets, by the names of their folders of seeds.
+pub const TARGETS: [(&str, Check); 4] = [("canonical", canonical), ("http1", http1), ("model", model), ("sse", sse)];
+
+/// Lines: target, `Host`, and perhaps `:authority`. A canonical form is a fixed point, and is what it says it is.
+pub fn canonical(input: &[u8]) {
+    let mut lines = input.split(|byte| *byte == b'\n');
+    let (target, host, authority) = (lines.next().unwrap_or_default(), lines.next(), lines.next());
+    let mut headers = HeaderMap::new();
+    for host in host.into_iter().filter_map(|host| HeaderValue::from_bytes(host).ok()) {
+        headers.append(HOST, host);
+    }
+    for (method, scheme) in [(Method::GET, Scheme::Https), (Method::OPTIONS, Scheme::Http)] {
+        let head = Head { method: &method, target, authority, headers: &headers, scheme, extended_connect: false };
+        let Ok(first) = canonicalise(&head) else { continue };
+        let path = first.path();
+        assert!(path.bytes().all(|byte| (0x21..0x7f).contains(&byte)), "{path}");
+        assert!(first.is_asterisk() || path.starts_with('/'), "{path}");
+        assert!(!path.contains("//") && path.split('/').all(|segment| segment != "." && segment != ".."), "{path}");
+        let upper = path.to_ascii_uppercase();
+        assert!(!["%2F", "%5C", "%00", "%2E", "\\", "?", "#"].iter().any(|bad| upper.contains(bad)), "{path}");
+        assert!(!first.host().is_empty() && first.authority().starts_with(first.host()));
+        assert_eq!(first.host(), first.host().to_ascii_lowercase());
+        let again = first.query().map_or(path.to_owned(), |query| format!("{path}?{query}"));
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_str(first.authority()).expect("an authority is a header value"));
+        let head = Head { target: again.as_bytes(), authority: None, headers: &headers, ..head };
+        let second = canonicalise(&head).expect("a canonical form is canonical");
+        assert_eq!(
+            (first.host(), first.authority(), first.path(), first.query()),
+            (second.host(), second.authority(), second.path(), second.query())
+        );
+    }
+}
+
+/// The first byte chooses: JSON, gRPC or a form. Whoever reads the same body in another way finds the same model.
+pub fn model(input: &[u8]) {
+    let Some((kind, body)) = input.split_first() else { return };
+    match kind % 3 {
+        0 => {
+            let Ok(prompt) = from_json(body) else { return };
+            let reference: serde_json::Value = match serde_json::from_slice(body) {
+                Ok(reference) => reference,
+                // Not bounds of JSON but of that parser: lone surrogates, and numbers beyond f64.
+                Err(error) => {
+                    let error = error.to_string();
+                    let is_known =
+                        ["surrogate", "hex escape", "number out of range"].iter().any(|known| error.contains(known));
+                    assert!(is_known, "{error}");
+                    return;
+                }
+            };
+            assert_eq!(prompt.model.as_deref(), reference.get("model").and_then(serde_json::Value::as_str));
+            assert_eq!(prompt.stream, reference.get("stream").and_then(serde_json::Value::as_bool));
+        }
+        1 => {
+            let scan = |size: usize| {
+                let mut scan = GrpcScan::new(1);
+                let pushed = body.chunks(size).try_for_each(|chunk| scan.push(chunk));
+                let outcome = pushed.and_then(|()| scan.finish()).map_err(|refusal| refusal.code);
+                (outcome, scan.model().map(|model| model.map(str::to_owned)))
+            };
+            let whole = scan(body.len().max(1));
+            assert_eq!(whole, scan(1));
+            assert_eq!(whole, scan(3));
+        }
+        _ => {
+            if let Ok(Some(model)) = from_multipart(body, "b") {
+                assert!(!model.is_empty() && model.len() <= 256 && !model.contains(char::is_control));
+                assert!(memchr::memmem::find(body, b"model").is_some());
+            }
+        }
+    }
+}
+
+/// The first byte is the size of the pieces. Any pieces give the same events, and not a byte is lost.
+pub fn sse(input: &[u8]) {
+    let Some((size, stream)) = input.split_first() else { return };
+    let bounds = Bounds { line_bytes_max: 64, event_bytes_max: 200 };
+    let split = |size: usize| {
+        let mut splitter = Splitter::new(bounds);
+        let (mut events, mut raw) = (Vec::new(), Vec::new());
+        for piece in stream.chunks(size) {
+            let mut rest = piece;
+            loop {
+                match splitter.next(&mut rest) {
+                    Ok(Some(event)) => {
+                        raw.extend_from_slice(event.raw());
+                        events.push((event.name().map(<[u8]>::to_vec), event.data().map(Cow::into_owned)));
+                    }
+                    Ok(None) => break,
+                    Err(error) => return (events, Err(error)),
+                }
+            }
+        }
+        assert!(stream.starts_with(&raw), "events are the stream's own bytes");
+        (events, Ok(splitter.ending()))
+    };
+    let whole = split(stream.len().max(1));
+    assert_eq!(whole, split(usize::from(*size).max(1)));
+    assert_eq!(whole, split(1));
+    for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Plain] {
+        let mut tail = Tail::new(dialect);
+        stream.chunks(usize::from(*size).max(1)).for_each(|piece| tail.push(piece));
+        if let Ok(ending) = whole.1 {
+            let is_between = tail.ending() != Ending::MidEvent;
+            assert_eq!(is_between, ending == Ending::BetweenEvents, "{dialect:?}");
+        }
+    }
+}
+
+/// A head that is taken says the same when it is written again.
+pub fn http1(input: &[u8]) {
+    let find = |size: usize| {
+        let mut scanner = HeadScanner::default();
+        let mut ends = (1..=input.len()).step_by(size).chain([input.len()]);
+        ends.find_map(|end| scanner.find_end(input.get(..end).unwrap_or_default()).transpose())
+    };
+    let whole = find(input.len().max(1) + 1);
+    if let (Some(Ok(whole)), Some(Ok(pieces))) = (&whole, &find(1)) {
+        assert_eq!(whole, pieces);
+    }
+    let Some(Ok(end)) = whole else { return };
+    assert!(end <= HEAD_BYTES_MAX);
+    let head = Bytes::copy_from_slice(input.get(..end).unwrap_or_default());
+    let Ok(first) = parse_request(&head) else { return };
+    let request = &first.request;
+    assert!(request.headers().get_all(HOST).iter().count() <= 1);
+    let mut written = BytesMut::new();
+    let mut headers = request.headers().clone();
+    headers.remove(http::header::CONTENT_LENGTH);
+    headers.remove(http::header::TRANSFER_ENCODING);
+    write_request_head(&mut written, request.method(), &request.uri().to_string(), &headers, first.framing);
+    let written = written.freeze();
+    if request.version() == http::Version::HTTP_11 {
+        let second = parse_request(&written).expect("what was written can be read");
+        assert_eq!((request.method(), request.uri()), (second.request.method(), second.request.uri()));
+        assert_eq!(first.framing, second.framing);
+    }
+}
