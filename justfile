@@ -70,12 +70,12 @@ profile SCENARIO="tls-h1" *ARGS:
 # Gateway API conformance in file mode; prints the table of docs/conformance.md.
 conformance *ARGS:
     cargo build --bin portcullis
-    cargo test --package portcullis-tests --test conformance -- --nocapture {{ ARGS }}
+    cargo run --package portcullis-tests --bin conformance -- {{ ARGS }}
 
 # What strangers send: the hostile inputs against the real binary.
 hostile *ARGS:
     cargo build --bin portcullis
-    cargo test --package portcullis-tests --test hostile {{ ARGS }}
+    cargo test --package portcullis-tests --test scenarios hostile {{ ARGS }}
 
 # Build the container image.
 image TAG="portcullis:dev":

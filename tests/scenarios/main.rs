@@ -1,0 +1,1 @@
+//! The real gateway, driven from outside: one module per topic.

@@ -1,0 +1,53 @@
+//! The real `portcullis` process in front of small origins, driven by small clients.
+//!
+//! Everything here panics with what happened rather than return an error that each test would unwrap, unless the failure
+//! is what tests ask about. Ports come from the OS, waits end on conditions, and what was started dies with its value.
+//!
+//! ```no_run
+//! # async fn test() {
+//! use portcullis_tests::harness::{Gateway, Options, Origin, RawClient};
+//! let origin = Origin::answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await;
+//! let documents = format!("kind: Gateway …, an endpoint at {}", origin.address());
+//! let gateway = Gateway::start(&documents.as_str().into(), Options::default()).await;
+//! let mut client = RawClient::connect(gateway.addr("default/edge", 80).await).await;
+//! client.send("GET / HTTP/1.1\r\nhost: example.com\r\n\r\n").await;
+//! assert_eq!(client.answer().await.status, 200);
+//! # }
+//! ```
+
+mod client;
+mod documents;
+mod gateway;
+mod h2;
+mod origin;
+pub mod pki;
+mod tls;
+
+pub use self::{
+    client::{Answer, RawClient},
+    documents::{Documents, ListenerPort, read_yaml},
+    gateway::{Gateway, Options, Refused},
+    h2::{H2Answer, H2Client},
+    origin::{Origin, Reply, Seen},
+    tls::{Tls, TlsStream},
+};
+
+pub use rustix::process::Signal;
+
+use std::{future::Future, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+/// How long a test waits for anything before it gives up: long, because machines that test are busy.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// The pause between two looks at a condition that nothing announces.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// Waits until `condition` holds, and panics with `what` if it does not within [`PATIENCE`].
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
+        sleep(GLANCE).await;
+    }
+}

@@ -1,0 +1,142 @@
+//! Certificates for tests, and the Secrets and ConfigMaps that carry them.
+
+use std::net::IpAddr;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+
+/// A certificate authority.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    /// Its certificate.
+    pub pem: String,
+    /// The certificates between it and the root, itself included unless it is the root.
+    chain: String,
+}
+
+/// A certificate with its key.
+#[derive(Clone)]
+pub struct Identity {
+    /// The certificate and those between it and the root.
+    pub chain_pem: String,
+    /// The private key.
+    pub key_pem: String,
+}
+
+/// What a certificate is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usage {
+    /// To be shown by servers.
+    Server,
+    /// To be shown by clients.
+    Client,
+    /// Both.
+    Both,
+}
+
+impl Authority {
+    /// A root.
+    pub fn new(name: &str) -> Self {
+        let (params, key) = (authority_params(name), KeyPair::generate().unwrap());
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem, chain: String::new() }
+    }
+
+    /// An authority that this one vouches for.
+    #[must_use]
+    pub fn intermediate(&self, name: &str) -> Self {
+        let (params, key) = (authority_params(name), KeyPair::generate().unwrap());
+        let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), chain: format!("{pem}{}", self.chain), pem }
+    }
+
+    /// A server's certificate for these names: DNS names, IP addresses or URIs.
+    pub fn server(&self, names: &[&str]) -> Identity {
+        self.issue(names, Usage::Server, |_| {})
+    }
+
+    /// A client's certificate for these names.
+    pub fn client(&self, names: &[&str]) -> Identity {
+        self.issue(names, Usage::Client, |_| {})
+    }
+
+    /// A certificate with whatever else the test wants of it.
+    pub fn issue(&self, names: &[&str], usage: Usage, adjust: impl FnOnce(&mut CertificateParams)) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = common_name(names.first().copied().unwrap_or("nobody"));
+        params.subject_alt_names = names.iter().map(|name| subject(name)).collect();
+        params.use_authority_key_identifier_extension = true;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        if usage != Usage::Client {
+            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        }
+        if usage != Usage::Server {
+            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+        }
+        adjust(&mut params);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Identity { chain_pem: format!("{}{}", certificate.pem(), self.chain), key_pem: key.serialize_pem() }
+    }
+}
+
+impl Identity {
+    /// The chain for rustls.
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        CertificateDer::pem_slice_iter(self.chain_pem.as_bytes()).map(|certificate| certificate.unwrap()).collect()
+    }
+
+    /// The key for rustls.
+    pub fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap()
+    }
+
+    /// A `kubernetes.io/tls` Secret.
+    pub fn secret(&self, namespace: &str, name: &str) -> String {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: {namespace}}}\ntype: kubernetes.io/tls\n\
+             stringData:\n  tls.crt: |\n{}  tls.key: |\n{}",
+            indented(&self.chain_pem),
+            indented(&self.key_pem)
+        )
+    }
+}
+
+/// A ConfigMap with certificates of authorities below `ca.crt`.
+pub fn config_map(namespace: &str, name: &str, authorities_pem: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {namespace}}}\ndata:\n  ca.crt: |\n{}",
+        indented(authorities_pem)
+    )
+}
+
+fn indented(pem: &str) -> String {
+    pem.split_inclusive('\n').flat_map(|line| ["    ", line]).collect()
+}
+
+fn authority_params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = common_name(name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn common_name(name: &str) -> DistinguishedName {
+    let mut distinguished = DistinguishedName::new();
+    distinguished.push(DnType::CommonName, name);
+    distinguished
+}
+
+fn subject(name: &str) -> SanType {
+    if let Ok(address) = name.parse::<IpAddr>() {
+        SanType::IpAddress(address)
+    } else if name.contains("://") {
+        SanType::URI(name.try_into().unwrap())
+    } else {
+        SanType::DnsName(name.try_into().unwrap())
+    }
+}
