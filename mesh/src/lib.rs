@@ -9,3 +9,4 @@ pub mod http;
 pub mod io;
 pub mod telemetry;
 pub mod timer;
+pub mod tls;
