@@ -5,6 +5,8 @@
 //! [`snapshot`], and [`routes`] answers which rule a request meets.
 
 pub mod authorize;
+pub mod check;
+pub mod compile;
 pub mod diagnostics;
 pub mod documents;
 pub mod routes;

@@ -29,3 +29,13 @@ fn the_conformance_manifests_parse() {
     check("tests/conformance/manifests/gateway-api/base", 20);
     check("tests/conformance/manifests/gateway-api/tests", 240);
 }
+
+#[test]
+fn the_example_company_compiles() {
+    let report = portcullis_policy::check::check(&[repository().join("deploy/examples/corp")]);
+    let wrong: Vec<_> = report.diagnostics.iter().filter(|d| d.is_error()).cloned().collect();
+    assert!(report.is_clean(), "{}", diagnostics::text(&wrong, false));
+    assert_eq!(report.snapshot.listeners.len(), 2);
+    assert_eq!(report.snapshot.backends.len(), 4);
+    assert!(report.refusals(false).count() > 0, "guards that do not exist yet must not run");
+}

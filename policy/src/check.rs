@@ -1,0 +1,49 @@
+//! Everything that is wrong with documents, at once. Touches files, never the network.
+
+use std::path::PathBuf;
+
+use crate::{
+    Snapshot,
+    compile::compile,
+    diagnostics::{self, Class, Diagnostic, Severity},
+    documents::{Document, Sources, parse, read_paths},
+};
+
+/// What reading, checking and compiling came to.
+#[derive(Debug)]
+pub struct Report {
+    /// In the order of files and lines.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Every document that could be read.
+    pub documents: Vec<Document>,
+    /// What they mean. Only to be used if [`Self::refusals`] has nothing against it.
+    pub snapshot: Snapshot,
+}
+
+/// Reads, checks and compiles the documents below `paths`.
+pub fn check(paths: &[PathBuf]) -> Report {
+    check_sources(&read_paths(paths))
+}
+
+/// Checks and compiles documents that have been read.
+pub fn check_sources(sources: &Sources) -> Report {
+    let (documents, mut diagnostics) = parse(sources);
+    let compiled = compile(&documents);
+    diagnostics.extend(compiled.diagnostics);
+    diagnostics::sort(&mut diagnostics);
+    Report { diagnostics, documents, snapshot: compiled.snapshot }
+}
+
+impl Report {
+    /// Whether `check` succeeds: what a later version will enforce is no mistake.
+    pub fn is_clean(&self) -> bool {
+        !self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// What forbids to serve the snapshot. `references_may_fail`: a rule whose reference leads nowhere answers 500.
+    pub fn refusals(&self, references_may_fail: bool) -> impl Iterator<Item = &Diagnostic> {
+        self.diagnostics.iter().filter(move |diagnostic| {
+            diagnostic.severity == Severity::Error && !(references_may_fail && diagnostic.class == Class::Reference)
+        })
+    }
+}

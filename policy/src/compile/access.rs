@@ -1,0 +1,123 @@
+//! Which AccessPolicy a route stands under. None is an error: a door is open only where a document says so in words.
+
+use foldhash::HashMap;
+
+use super::inventory::Inventory;
+use crate::{
+    diagnostics::Diagnostic,
+    documents::{Document, Kind, kinds::GATEWAY_GROUP},
+    snapshot::{Access, DocumentId},
+};
+
+/// AccessPolicies by what they target.
+pub(super) struct AccessRules<'d> {
+    by_target: HashMap<(&'d str, &'d str, &'d str), (&'d Document, Access)>,
+}
+
+const TARGETS: [&str; 4] = ["Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute"];
+
+impl<'d> AccessRules<'d> {
+    pub(super) fn new(inventory: &Inventory<'d>, diagnostics: &mut Vec<Diagnostic>) -> Self {
+        let mut by_target = HashMap::<_, (&Document, Access)>::default();
+        for document in inventory.documents {
+            let Kind::AccessPolicy(policy) = &document.value else { continue };
+            let authentication = &policy.spec.authentication;
+            let access = match (&authentication.anonymous, authentication.providers.as_slice()) {
+                (Some(_), []) => Access::Anonymous {
+                    policy: document.id.clone(),
+                    location: document.location("spec.authentication.anonymous"),
+                },
+                (None, providers @ [_, ..]) => {
+                    let location = document.location("spec.authentication.providers");
+                    let providers = providers.iter().enumerate().filter_map(|(index, name)| {
+                        let found = inventory.find("IdentityProvider", &document.id.namespace, name);
+                        if found.is_none() {
+                            let path = format!("spec.authentication.providers[{index}]");
+                            diagnostics.push(not_found(document, &path, "IdentityProvider", name));
+                        }
+                        found.map(|found| found.id.clone())
+                    });
+                    Access::Providers { policy: document.id.clone(), providers: providers.collect(), location }
+                }
+                (anonymous, _) => {
+                    let message = if anonymous.is_some() {
+                        "`anonymous` and `providers` contradict each other"
+                    } else {
+                        "neither `providers` nor `anonymous` is given"
+                    };
+                    diagnostics.push(
+                        Diagnostic::error("ambiguous-access", message)
+                            .at(document.span("spec.authentication"), "say one of them")
+                            .help("name the `providers` that know the callers, or write `anonymous: {}` to let everyone in"),
+                    );
+                    continue;
+                }
+            };
+            if let Access::Providers { .. } = access {
+                diagnostics.push(
+                    Diagnostic::enforcement(
+                        "not-enforced-yet",
+                        "authentication is not enforced yet, so `run` refuses it",
+                    )
+                    .at(document.span("spec.authentication.providers"), "not enforced yet")
+                    .help("only `anonymous: {}` runs in this version"),
+                );
+            }
+            for (index, target) in policy.spec.target_refs.iter().enumerate() {
+                let path = |field: &str| format!("spec.targetRefs[{index}].{field}");
+                if target.group != GATEWAY_GROUP || !TARGETS.contains(&target.kind.as_str()) {
+                    diagnostics.push(
+                        Diagnostic::error(
+                            "unknown-target",
+                            format!("an AccessPolicy cannot target a `{}`", target.kind),
+                        )
+                        .at(document.span(&path("kind")), "not a target")
+                        .help("targets are Gateway, HTTPRoute, GRPCRoute and TLSRoute of `gateway.networking.k8s.io`"),
+                    );
+                    continue;
+                }
+                if inventory.find(&target.kind, &document.id.namespace, &target.name).is_none() {
+                    diagnostics.push(not_found(document, &path("name"), &target.kind, &target.name));
+                }
+                let key = (target.kind.as_str(), &*document.id.namespace, target.name.as_str());
+                if let Some((first, _)) = by_target.get(&key) {
+                    diagnostics.push(
+                        Diagnostic::error(
+                            "conflicting-access",
+                            format!("two AccessPolicies target the same {}", target.kind),
+                        )
+                        .at(document.span(&path("name")), "targeted again here")
+                        .note(first.name_span(), "targeted first by this policy")
+                        .help("which of them should hold would be a guess: keep one"),
+                    );
+                } else {
+                    by_target.insert(key, (document, access.clone()));
+                }
+            }
+        }
+        Self { by_target }
+    }
+
+    /// The policy of a route: its own, else its Gateway's.
+    pub(super) fn of(&self, route: &'d Document, gateway: &'d DocumentId) -> Option<&Access> {
+        let own = self.by_target.get(&(&*route.id.kind, &*route.id.namespace, &*route.id.name));
+        own.or_else(|| self.by_target.get(&("Gateway", &*gateway.namespace, &*gateway.name))).map(|(_, access)| access)
+    }
+}
+
+/// What to say about a route that no policy covers.
+pub(super) fn uncovered(route: &Document, gateway: &DocumentId) -> Diagnostic {
+    Diagnostic::error("no-access-policy", format!("no AccessPolicy says who may use {}", route.id))
+        .at(route.name_span(), "open to nobody, and so refused")
+        .help(format!(
+            "write an AccessPolicy in namespace `{}` with `targetRefs: [{{group: gateway.networking.k8s.io, kind: {}, name: {}}}]` \
+             and either `authentication: {{providers: […]}}` or, to let everyone in, `authentication: {{anonymous: {{}}}}`; \
+             one on Gateway {}/{} covers all of its routes",
+            route.id.namespace, route.id.kind, route.id.name, gateway.namespace, gateway.name
+        ))
+}
+
+pub(super) fn not_found(document: &Document, path: &str, kind: &str, name: &str) -> Diagnostic {
+    Diagnostic::reference("not-found", format!("there is no {kind} `{name}` in namespace `{}`", document.id.namespace))
+        .at(document.span(path), "leads nowhere")
+}
