@@ -59,17 +59,9 @@ pub fn model(input: &[u8]) {
     match kind % 3 {
         0 => {
             let Ok(prompt) = from_json(body) else { return };
-            let reference: serde_json::Value = match serde_json::from_slice(body) {
-                Ok(reference) => reference,
-                // Not bounds of JSON but of that parser: lone surrogates, and numbers beyond f64.
-                Err(error) => {
-                    let error = error.to_string();
-                    let is_known =
-                        ["surrogate", "hex escape", "number out of range"].iter().any(|known| error.contains(known));
-                    assert!(is_known, "{error}");
-                    return;
-                }
-            };
+            serde_json::from_slice::<serde::de::IgnoredAny>(body).expect("what we take is JSON");
+            // Numbers beyond f64 and halves of surrogate pairs are JSON, but nothing that a Value can hold.
+            let Ok(reference) = serde_json::from_slice::<serde_json::Value>(body) else { return };
             assert_eq!(prompt.model.as_deref(), reference.get("model").and_then(serde_json::Value::as_str));
             assert_eq!(prompt.stream, reference.get("stream").and_then(serde_json::Value::as_bool));
         }

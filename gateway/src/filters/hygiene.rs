@@ -35,11 +35,7 @@ pub fn is_dropped_from_answers(name: &str) -> bool {
 
 /// Takes from a request what is hop-by-hop and what a client may not say. Of `TE`, `trailers` stays: gRPC needs it.
 pub fn clean_request(headers: &mut HeaderMap) {
-    let takes_trailers = headers.contains_key(TE) && lists(headers, &TE, b"trailers");
     clean(headers, is_claim);
-    if takes_trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-    }
 }
 
 /// Takes from an answer what is hop-by-hop and what a backend must not tell.
@@ -47,25 +43,34 @@ pub fn clean_answer(headers: &mut HeaderMap) {
     clean(headers, is_tale);
 }
 
-fn clean(headers: &mut HeaderMap, is_unwanted: fn(&str) -> bool) {
+fn clean(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
     // Most messages have at most one such header, and none is nominated.
-    let mut dropped = SmallVec::<[HeaderName; 8]>::new();
+    let mut dropped = SmallVec::<[HeaderName; 4]>::new();
+    let mut takes_trailers = false;
     for name in headers.keys() {
         let text = name.as_str();
-        if text == "connection" {
-            nominated(headers, &mut dropped);
-            dropped.push(CONNECTION);
-        } else if is_hop_by_hop(text) || text == "te" || is_unwanted(text) {
+        if is_unwanted(text) {
+            dropped.push(name.clone());
+        } else if text == "te" {
+            takes_trailers = lists(headers, &TE, b"trailers");
+            dropped.push(TE);
+        } else if is_hop_by_hop(text) {
+            if text == "connection" {
+                nominated(headers, &mut dropped);
+            }
             dropped.push(name.clone());
         }
     }
     for name in dropped {
         headers.remove(name);
     }
+    if takes_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
 }
 
 /// The names that `Connection` says are for this hop alone.
-fn nominated(headers: &HeaderMap, names: &mut SmallVec<[HeaderName; 8]>) {
+fn nominated(headers: &HeaderMap, names: &mut SmallVec<[HeaderName; 4]>) {
     for option in headers.get_all(CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b',')) {
         let option = option.trim_ascii();
         if matches!(option.len(), 5 | 10)
@@ -147,6 +152,7 @@ fn is_claim(name: &str) -> bool {
             b'o' => begins("x-original-"),
             b'p' => begins("x-portcullis-"),
             b'r' => begins("x-remote-") || is("x-real-ip") || begins("x-rewrite-"),
+            // Not `x-stainless-*`, of which OpenAI's and Anthropic's SDKs send ten.
             b's' => begins("x-ssl-") || begins("x-spiffe-"),
             b'v' => begins("x-verified-"),
             b'w' => begins("x-webauth-"),

@@ -342,7 +342,9 @@ proptest! {
         let at = at.index(body.len());
         body[at] = byte;
         if let Ok(prompt) = from_json(&body) {
-            let reference: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            prop_assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok());
+            // Numbers beyond f64 and halves of surrogate pairs are JSON, but nothing that a Value can hold.
+            let Ok(reference) = serde_json::from_slice::<serde_json::Value>(&body) else { return Ok(()) };
             prop_assert_eq!(prompt.model.as_deref(), reference.get("model").and_then(|model| model.as_str()));
         }
     }

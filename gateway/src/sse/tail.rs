@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use memchr::memmem;
+use memchr::{memmem, memrchr2};
 
 use crate::refusal::Dialect;
 
@@ -91,6 +91,10 @@ impl Tail {
             Dialect::OpenAi => matches!(last_line, b"data: [DONE]" | b"data:[DONE]"),
             // In the last event alone: quotes inside of a text would be escaped.
             Dialect::Anthropic => {
+                // Nearly every event is another one.
+                if memmem::find(text, b"message_stop").is_none() && memmem::find(text, b"event: error").is_none() {
+                    return false;
+                }
                 let event = text.get(start_of_last_event(text)..).unwrap_or_default();
                 event.starts_with(b"event: message_stop")
                     || event.starts_with(b"event: error")
@@ -120,7 +124,7 @@ fn without_comments(mut text: &[u8]) -> (&[u8], &[u8]) {
     loop {
         let end = text.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |at| at + 1);
         text = text.get(..end).unwrap_or_default();
-        let start = text.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map_or(0, |at| at + 1);
+        let start = memrchr2(b'\n', b'\r', text).map_or(0, |at| at + 1);
         match text.split_at_checked(start) {
             Some((before, [b':', ..])) => text = before,
             Some((_, line)) => return (text, line),
