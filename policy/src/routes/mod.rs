@@ -1,11 +1,20 @@
 //! Which rule does a request meet? Tables compiled once, looked up in time that does not grow with the number of routes.
+//!
+//! A lookup goes from the most specific host to the least ([`hosts`]), there from exact paths over expressions to the
+//! longest prefix ([`paths`]), and within one path from the match with the most conditions to the one with the fewest
+//! ([`bucket`]): the order of the Gateway API, whatever the order in YAML. Every step is a hash, not a search.
+
+mod bucket;
+mod hosts;
+mod paths;
 
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method};
 use regex::Regex;
 
-use crate::snapshot::{HostPattern, Rule, WeightedBackend};
+use self::{bucket::Outcome, hosts::Hosts, paths::PathTable};
+use crate::snapshot::{Access, DocumentId, HostPattern, Rule, WeightedBackend};
 
 /// What a lookup needs to know of a request. Host and path are canonical already (lower case, no port, no dot segments).
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +47,8 @@ pub enum Model<'r> {
 pub enum Found<'t> {
     /// This rule.
     Rule(Match<'t>),
-    /// It depends on the model, which has not been read: one of these (at least one). Authenticate, read, ask again.
+    /// It depends on the model, which has not been read. Authenticate, read, ask again. Of the rules that may be chosen
+    /// then, one for each AccessPolicy.
     NeedsModel(Vec<&'t Arc<Rule>>),
     /// No rule: 404.
     Nothing,
@@ -123,45 +133,78 @@ pub enum ValueMatch {
     Regex(Regex),
 }
 
+/// `X-Gateway-Model-Name`, as a match names it.
+pub const MODEL_HEADER: &str = "x-gateway-model-name";
+
 /// The HTTP rules of one listener.
 #[derive(Debug, Default)]
-pub struct RouteTable {}
+pub struct RouteTable {
+    hosts: Hosts<PathTable>,
+    size: usize,
+}
 
 impl RouteTable {
     /// Compiles the entries of one listener, in any order.
-    pub fn new(_entries: Vec<RouteEntry>) -> Self {
-        Self {}
+    pub fn new(entries: Vec<RouteEntry>) -> Self {
+        let size = entries.len();
+        let by_host = entries.into_iter().map(|entry| (entry.host.clone(), entry));
+        Self { hosts: Hosts::new(by_host, PathTable::new), size }
+    }
+
+    /// How many matches it holds.
+    pub fn len(&self) -> usize {
+        self.size
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.size == 0
     }
 
     /// The rule that `facts` meet.
-    pub fn find<'t>(&'t self, _facts: &Facts<'_>) -> Found<'t> {
-        Found::Nothing
+    pub fn find<'t>(&'t self, facts: &Facts<'_>) -> Found<'t> {
+        let mut waiting: Vec<&'t Arc<Rule>> = Vec::new();
+        for table in self.hosts.find(facts.host) {
+            match table.find(facts, &mut waiting) {
+                Outcome::Match(found) if waiting.is_empty() => return Found::Rule(found),
+                Outcome::Match(found) => {
+                    waiting.push(found.rule);
+                    break;
+                }
+                Outcome::Nothing => {}
+            }
+        }
+        if waiting.is_empty() { Found::Nothing } else { Found::NeedsModel(waiting) }
     }
 }
 
 /// The TLSRoutes of one listener, by server name.
 #[derive(Debug, Default)]
-pub struct TlsRouteTable {}
+pub struct TlsRouteTable {
+    hosts: Hosts<Option<Arc<TlsRule>>>,
+}
 
 /// One TLSRoute rule.
 #[derive(Debug)]
 pub struct TlsRule {
     /// The route.
-    pub route: crate::snapshot::DocumentId,
+    pub route: DocumentId,
     /// Where connections go.
     pub backends: Vec<WeightedBackend>,
     /// Who may come in.
-    pub access: crate::snapshot::Access,
+    pub access: Access,
 }
 
 impl TlsRouteTable {
     /// Compiles the rules of one listener.
-    pub fn new(_entries: Vec<(HostPattern, TieBreak, Arc<TlsRule>)>) -> Self {
-        Self {}
+    pub fn new(mut entries: Vec<(HostPattern, TieBreak, Arc<TlsRule>)>) -> Self {
+        entries.sort_by(|(_, a, _), (_, b, _)| a.cmp(b));
+        let by_host = entries.into_iter().map(|(host, _, rule)| (host, rule));
+        Self { hosts: Hosts::new(by_host, |rules| rules.into_iter().next()) }
     }
 
     /// The rule for a server name; `None`: no route, the connection is closed.
-    pub fn find(&self, _server_name: Option<&str>) -> Option<&Arc<TlsRule>> {
-        None
+    pub fn find(&self, server_name: Option<&str>) -> Option<&Arc<TlsRule>> {
+        self.hosts.find(server_name.unwrap_or_default()).find_map(Option::as_ref)
     }
 }
