@@ -63,8 +63,9 @@ impl Eq for Span {}
 impl Span {
     /// These bytes of this file.
     pub fn new(file: Arc<str>, text: Arc<str>, range: Range<usize>) -> Self {
-        let start = range.start.min(text.len());
-        let end = range.end.clamp(start, text.len());
+        // What renders a span panics where it does not begin and end between two characters.
+        let start = text.floor_char_boundary(range.start);
+        let end = text.ceil_char_boundary(range.end.max(start));
         Self { file, text, range: start..end }
     }
 
@@ -81,7 +82,8 @@ impl Span {
     fn first_line(&self) -> Range<usize> {
         let text = self.text.get(self.range.clone()).unwrap_or_default();
         let length = text.find('\n').unwrap_or(text.len());
-        self.range.start..self.range.start + length.max(1)
+        let first = self.text.get(self.range.start..).and_then(|rest| rest.chars().next());
+        self.range.start..self.range.start + length.max(first.map_or(1, char::len_utf8))
     }
 }
 
