@@ -48,6 +48,11 @@ fn canonical_forms_hold() {
 }
 
 #[test]
+fn documents_hold() {
+    drive("documents");
+}
+
+#[test]
 fn http1_heads_hold() {
     drive("http1");
 }
@@ -64,7 +69,7 @@ fn event_streams_hold() {
 
 #[test]
 fn every_target_has_a_test_and_seeds() {
-    let tested = ["canonical", "http1", "model", "sse"];
+    let tested = ["canonical", "documents", "http1", "model", "sse"];
     assert_eq!(checks::TARGETS.map(|(name, _)| name), tested);
     for name in tested {
         assert!(!seeds(name).is_empty(), "{name} has no seeds");
@@ -140,7 +145,7 @@ fn mutate(input: &mut Vec<u8>, seeds: &[Vec<u8>], random: &mut Random) {
             input.extend(other.get(from..).unwrap_or_default());
         }
     }
-    input.truncate(4096);
+    input.truncate(8192);
 }
 
 /// SplitMix64 (<https://prng.di.unimi.it/splitmix64.c>).

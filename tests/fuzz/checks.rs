@@ -14,13 +14,14 @@ use portcullis_gateway::{
     sse::{Bounds, Ending, Splitter, Tail},
 };
 use portcullis_mesh::http::head::{HEAD_BYTES_MAX, HeadScanner, parse_request, write_request_head};
-use portcullis_policy::snapshot::Scheme;
+use portcullis_policy::{check::check_sources, diagnostics, documents::Sources, snapshot::Scheme};
 
 /// What is checked of an input.
 pub type Check = fn(&[u8]);
 
 /// The targets, by the names of their folders of seeds.
-pub const TARGETS: [(&str, Check); 4] = [("canonical", canonical), ("http1", http1), ("model", model), ("sse", sse)];
+pub const TARGETS: [(&str, Check); 5] =
+    [("canonical", canonical), ("documents", documents), ("http1", http1), ("model", model), ("sse", sse)];
 
 /// Lines: target, `Host`, and perhaps `:authority`. A canonical form is a fixed point, and is what it says it is.
 pub fn canonical(input: &[u8]) {
@@ -50,6 +51,18 @@ pub fn canonical(input: &[u8]) {
             (first.host(), first.authority(), first.path(), first.query()),
             (second.host(), second.authority(), second.path(), second.query())
         );
+    }
+}
+
+/// Documents are read, checked and compiled, or said to be wrong, and the same way each time.
+pub fn documents(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let sources = Sources::of_text("fuzz.yaml", text);
+    let (first, second) = (check_sources(&sources), check_sources(&sources));
+    assert_eq!(diagnostics::text(&first.diagnostics, false), diagnostics::text(&second.diagnostics, false));
+    assert_eq!(first.snapshot.revision, second.snapshot.revision);
+    for diagnostic in &first.diagnostics {
+        assert!(!diagnostic.message.is_empty());
     }
 }
 
