@@ -41,8 +41,6 @@ pub struct Flow {
     deadline: LazyTimer,
     /// Follows an event stream, to know how it ended.
     events: Option<sse::Tail>,
-    /// Nothing but the end of the endpoint's connection ends the body.
-    ends_by_close: bool,
     /// What the next poll says, after a last frame of our own.
     fault: Option<BodyError>,
     ended: bool,
@@ -80,9 +78,7 @@ pub fn flow(
     let (mut parts, body) = response.into_parts();
     parts.headers.insert(X_REQUEST_ID, record.id.to_header_value());
     record.answered(parts.status);
-    // A stream whose length was announced is not followed: no event of ours could be added to it.
     let is_event_stream = parts.status == StatusCode::OK
-        && body.size_hint().exact().is_none()
         && parts.headers.get(CONTENT_TYPE).is_some_and(|value| is_event_stream(value.as_bytes()));
     let mut timer = LazyTimer::default();
     if let Some(deadline) = deadline {
@@ -90,7 +86,6 @@ pub fn flow(
     }
     let flow = Flow {
         events: is_event_stream.then(|| sse::Tail::new(record.dialect)),
-        ends_by_close: body.ends_by_close(),
         body,
         placement,
         record: record.hand_over(),
@@ -128,14 +123,10 @@ impl Flow {
                 } else {
                     self.finish();
                 }
-                if self.body.is_end_stream() && !self.is_cut_short() {
+                if self.body.is_end_stream() {
                     self.finish();
                 }
                 Poll::Ready(Some(Ok(frame)))
-            }
-            None if self.is_cut_short() => {
-                self.placement.report(Instant::now(), Outcome::ResetMidAnswer);
-                self.break_off(&Refusal::upstream_truncated(), BodyError::Ended("event stream cut short"))
             }
             None => {
                 self.finish();
@@ -148,11 +139,6 @@ impl Flow {
                 self.break_off(&refusal, error)
             }
         }
-    }
-
-    /// Whether an event stream that ends here would be taken for a whole one and is not.
-    fn is_cut_short(&self) -> bool {
-        self.events.as_ref().is_some_and(|events| events.is_truncated(self.ends_by_close))
     }
 
     /// The last byte has been taken from the endpoint.
@@ -202,9 +188,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             AnswerBody::Full(bytes) => bytes.is_empty(),
-            AnswerBody::Flow(flow) => {
-                flow.fault.is_none() && (flow.ended || (flow.body.is_end_stream() && !flow.is_cut_short()))
-            }
+            AnswerBody::Flow(flow) => flow.fault.is_none() && (flow.ended || flow.body.is_end_stream()),
         }
     }
 

@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::logging::LogFormat;
+
 /// A secure ingress gateway for AI inference.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, about, max_term_width = 120, after_help = EXAMPLES)]
@@ -25,16 +27,12 @@ Exit codes: 0 success, 1 your documents or input, 2 usage, 70 ours.";
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run everything on loopback: a local authority, two simulated inference servers, the gateway. Prints what to try.
-    Demo(DemoArgs),
     /// Run the gateway. Reloads when its documents change, all or nothing.
     Run(RunArgs),
     /// Say everything that is wrong with documents. Never touches the network.
     Check(CheckArgs),
     /// Say what would become of one request, and which line of which document decides.
     Explain(ExplainArgs),
-    /// Print the JSON Schemas of our kinds, for editors, or their CustomResourceDefinitions.
-    Schema(SchemaArgs),
 }
 
 /// `portcullis demo`.
@@ -120,15 +118,6 @@ pub enum UnresolvedReferences {
     /// Answer 500 on such routes, as a Gateway API controller does, and say so in conditions.
     #[value(name = "serve-500")]
     Serve500,
-}
-
-/// `--log-format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One object per line.
-    Json,
 }
 
 /// `portcullis check`.

@@ -9,6 +9,7 @@ use portcullis_mesh::{
     connections::{TargetTls, Version},
     endpoints::{self, Address, BackendSpec, EndpointSpec, Endpoints, HealthCheckSpec},
     http::h1_client::Clocks,
+    tls::PortTls,
 };
 use portcullis_policy::{
     Snapshot,
@@ -18,17 +19,18 @@ use portcullis_policy::{
     },
 };
 
-use crate::backend_tls::{BackendTlsError, target_tls};
+use crate::tls::{TlsError, TlsState, target_tls};
 
 /// A compiled revision with its backends' state.
 #[derive(Debug)]
 pub struct Live {
     /// What the documents mean.
-    pub snapshot: Snapshot,
+    pub snapshot: Arc<Snapshot>,
     /// Counts revisions; never the same twice in a process.
     pub generation: u64,
     backends: Vec<LiveBackend>,
     ports: HashMap<PortKey, Vec<usize>>,
+    tls: HashMap<PortKey, Arc<PortTls>>,
 }
 
 /// One socket address's worth of listeners: a Gateway and a port.
@@ -65,7 +67,7 @@ pub struct LiveBackend {
 
 impl Live {
     /// Brings a snapshot to life. What `previous` knows of endpoints that stay is kept.
-    pub fn build(snapshot: Snapshot, previous: Option<&Live>, now: Instant) -> Result<Self, BackendTlsError> {
+    pub fn build(snapshot: Snapshot, previous: Option<&Live>, tls: &TlsState, now: Instant) -> Result<Self, TlsError> {
         let mut earlier: HashMap<(&DocumentId, Option<u16>), &LiveBackend> = HashMap::default();
         for backend in previous.iter().flat_map(|live| &live.backends) {
             earlier.insert((&backend.spec.document, backend.spec.port), backend);
@@ -80,7 +82,8 @@ impl Live {
             ports.entry(PortKey::of(listener)).or_default().push(index);
         }
         let generation = previous.map_or(1, |live| live.generation + 1);
-        Ok(Self { snapshot, generation, backends, ports })
+        let tls = tls.ports(&snapshot)?;
+        Ok(Self { snapshot: Arc::new(snapshot), generation, backends, ports, tls })
     }
 
     /// A backend of this revision.
@@ -114,6 +117,11 @@ impl Live {
         self.snapshot.listeners.get(first).map(|listener| listener.protocol)
     }
 
+    /// The TLS side of a port; `None` for plain ones.
+    pub fn tls(&self, port: &PortKey) -> Option<&Arc<PortTls>> {
+        self.tls.get(port)
+    }
+
     /// Whether some backend of the rule is known to speak an inference protocol.
     pub fn speaks_inference(&self, rule: &Rule) -> bool {
         let mut backends = rule.backends.iter().filter_map(|backend| self.backend(*backend.target.as_ref().ok()?));
@@ -129,7 +137,7 @@ impl PortKey {
 }
 
 /// How specifically a pattern matches a host; `None` if it does not. Exact before wildcard, longer before shorter.
-fn specificity(pattern: &HostPattern, host: Option<&str>) -> Option<(u8, usize)> {
+pub fn specificity(pattern: &HostPattern, host: Option<&str>) -> Option<(u8, usize)> {
     match (pattern, host) {
         (HostPattern::Any, _) => Some((0, 0)),
         (HostPattern::Suffix(suffix), Some(host)) if host.len() > suffix.len() && host.ends_with(&**suffix) => {
@@ -141,7 +149,7 @@ fn specificity(pattern: &HostPattern, host: Option<&str>) -> Option<(u8, usize)>
 }
 
 impl LiveBackend {
-    fn build(spec: &Backend, previous: Option<&LiveBackend>, now: Instant) -> Result<Self, BackendTlsError> {
+    fn build(spec: &Backend, previous: Option<&LiveBackend>, now: Instant) -> Result<Self, TlsError> {
         let tls = match (&spec.transport, previous) {
             (Transport::Plaintext | Transport::Mtls, _) => None,
             // The same settings keep their value, and with it their open connections.

@@ -9,13 +9,14 @@ use portcullis_mesh::{
     endpoints::Outcome,
     http::h1_client::SendError,
     telemetry::{
-        BackendMetrics, Catalogue, Counter, CounterFamily, Described, ListenerMetrics, Registry, RouteMetrics,
-        WorkerMetrics,
+        BackendMetrics, Catalogue, ConnectionRefusal, Counter, CounterFamily, Described, Gauge, Handshake,
+        ListenerMetrics, Registry, RouteMetrics, WorkerMetrics,
     },
+    tls::{Accepted, TlsRefusal},
 };
 use portcullis_policy::snapshot::{DocumentId, Rule};
 
-use crate::{forward::Attempted, record::Ending, refusal::Refusal};
+use crate::{forward::Attempted, live::PortKey, record::Ending, refusal::Refusal, worker::Worker};
 
 /// Codes of refusals with a series of their own. There are fewer.
 const REFUSAL_CODES_MAX: usize = 100;
@@ -34,6 +35,7 @@ pub struct MetricsSource {
     malformed: CounterFamily<1>,
     models: CounterFamily<1>,
     mirrors_skipped: CounterFamily<1>,
+    accept_failures: CounterFamily<0>,
 }
 
 impl fmt::Debug for MetricsSource {
@@ -82,6 +84,11 @@ impl MetricsSource {
                 ["backend"],
                 MODELS_MAX,
             ),
+            accept_failures: registry.counter(
+                Described::count("portcullis_accept_failures", "Times that no connection could be accepted."),
+                [],
+                1,
+            ),
             registry,
             catalogue,
         }
@@ -114,6 +121,49 @@ struct Resolved {
     routes: HashMap<usize, Rc<RouteMetrics>>,
     backends: HashMap<usize, Rc<BackendMetrics>>,
     models: HashMap<Box<str>, Counter>,
+    ports: HashMap<PortKey, Rc<PortMetrics>>,
+}
+
+/// The series of one port.
+pub struct PortMetrics(ListenerMetrics);
+
+/// Counts a connection as open until it is dropped.
+pub struct OpenConnection {
+    worker: Rc<Worker>,
+    open: Gauge,
+}
+
+impl PortMetrics {
+    /// A connection was accepted.
+    pub fn connection_opened(&self, worker: &Rc<Worker>) -> OpenConnection {
+        let shard = worker.metrics.shard();
+        shard.inc(self.0.accepted);
+        shard.shift(self.0.open, 1);
+        OpenConnection { worker: worker.clone(), open: self.0.open }
+    }
+
+    /// A handshake has ended.
+    pub fn handshake<S>(&self, worker: &Worker, accepted: &Result<Accepted<S>, TlsRefusal>, after: Duration) {
+        let shard = worker.metrics.shard();
+        let (version, outcome) = match accepted {
+            Ok(Accepted::Terminated { peer, .. }) => {
+                (peer.version, if peer.resumed { Handshake::Resumed } else { Handshake::Full })
+            }
+            Ok(Accepted::Passthrough { .. }) => return,
+            Err(TlsRefusal::Timeout) => (None, Handshake::TimedOut),
+            Err(_) => (None, Handshake::Failed),
+        };
+        shard.inc(self.0.handshakes(version, outcome));
+        if accepted.is_ok() {
+            shard.observe_duration(self.0.handshake_duration, after);
+        }
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.worker.metrics.shard().shift(self.open, -1);
+    }
 }
 
 impl fmt::Debug for Metrics {
@@ -127,7 +177,12 @@ impl Metrics {
     pub fn revision(&self, generation: u64) {
         let mut resolved = self.resolved.borrow_mut();
         if resolved.generation != generation {
-            *resolved = Resolved { generation, models: std::mem::take(&mut resolved.models), ..Resolved::default() };
+            *resolved = Resolved {
+                generation,
+                models: std::mem::take(&mut resolved.models),
+                ports: std::mem::take(&mut resolved.ports),
+                ..Resolved::default()
+            };
         }
     }
 
@@ -146,9 +201,25 @@ impl Metrics {
         resolved.backends.entry(key).or_insert_with(make).clone()
     }
 
-    /// The series of a listener.
-    pub fn listener(&self, id: &str) -> ListenerMetrics {
-        self.source.catalogue.listener(id)
+    /// The series of a port.
+    pub fn port(&self, port: &PortKey) -> Rc<PortMetrics> {
+        let mut resolved = self.resolved.borrow_mut();
+        if let Some(metrics) = resolved.ports.get(port) {
+            return metrics.clone();
+        }
+        let metrics = Rc::new(PortMetrics(self.source.catalogue.listener(&port.to_string())));
+        resolved.ports.insert(port.clone(), metrics.clone());
+        metrics
+    }
+
+    /// A connection was closed unserved: there are too many.
+    pub fn connection_refused(&self, port: &PortKey) {
+        self.shard.inc(self.port(port).0.refused(ConnectionRefusal::TooMany));
+    }
+
+    /// No connection could be accepted.
+    pub fn accept_failed(&self) {
+        self.shard.inc(self.source.accept_failures.with([]));
     }
 
     /// Writes to this worker's shard.

@@ -332,6 +332,17 @@ pub async fn connect_tcp(address: SocketAddr) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// A connection that carries something else than HTTP: its bytes are the caller's.
+pub async fn connect(target: &Target) -> Result<Io, DialError> {
+    let tcp = connect_tcp(target.address).await.map_err(DialError::Connect)?;
+    let Some(tls) = &target.tls else { return Ok(Io::Tcp(tcp)) };
+    // What is inside is not HTTP for all we know, so nothing is negotiated.
+    let mut config = (*tls.config).clone();
+    config.alpn_protocols = Vec::new();
+    let stream = TlsConnector::from(Arc::new(config)).connect(tls.server_name.clone(), tcp).await;
+    Ok(Io::TlsClient(Box::new(stream.map_err(DialError::Tls)?)))
+}
+
 enum Dialled {
     H1(H1Connection),
     H2(H2Connection),
@@ -375,16 +386,6 @@ pub enum UpstreamBody {
     H1(ResponseBody),
     /// Over HTTP/2.
     H2(Box<H2ResponseBody>),
-}
-
-impl UpstreamBody {
-    /// Whether nothing but the end of the connection will end it. Ask before it is read.
-    pub fn ends_by_close(&self) -> bool {
-        match self {
-            UpstreamBody::H1(body) => body.ends_by_close(),
-            UpstreamBody::H2(_) => false,
-        }
-    }
 }
 
 impl Body for UpstreamBody {

@@ -52,7 +52,14 @@ fn find(snapshot: &Snapshot, method: &str, url: &str, headers: &[(&'static str, 
         map.append(*name, value.parse().unwrap());
     }
     let method: Method = method.parse().unwrap();
-    let facts = Facts { host: url.host().unwrap(), method: &method, path: url.path(), query: url.query(), headers: &map, model };
+    let facts = Facts {
+        host: url.host().unwrap(),
+        method: &method,
+        path: url.path(),
+        query: url.query(),
+        headers: &map,
+        model,
+    };
     match snapshot.listeners.first().unwrap().routes.find(&facts) {
         Found::Rule(found) => found.rule.route.name.to_string(),
         Found::NeedsModel(rules) => format!("model? {}", rules.len()),
@@ -68,7 +75,8 @@ fn the_most_specific_host_wins_and_falls_back() {
         ("deep", "'*.a.example.com'", "{path: {type: PathPrefix, value: /deep}}"),
         ("exact", "x.a.example.com", "{path: {type: Exact, value: /only}}"),
     ]);
-    let check = |url: &str, expected: &str| assert_eq!(find(&snapshot, "GET", url, &[], Model::Known(None)), expected, "{url}");
+    let check =
+        |url: &str, expected: &str| assert_eq!(find(&snapshot, "GET", url, &[], Model::Known(None)), expected, "{url}");
     check("http://x.a.example.com/only", "exact");
     check("http://x.a.example.com/deep/1", "deep");
     check("http://x.a.example.com/other", "wild");
@@ -89,10 +97,18 @@ fn paths_then_methods_then_headers_then_queries_win() {
         ("two", "", "{path: {type: PathPrefix, value: /v1}, headers: [{name: a, value: '1'}, {name: b, value: '2'}]}"),
         ("query", "", "{path: {type: PathPrefix, value: /v1}, queryParams: [{name: q, value: 'x y'}]}"),
         ("regex", "", "{path: {type: RegularExpression, value: '/v1/m[0-9]+'}}"),
-        ("header-regex", "", "{path: {type: PathPrefix, value: /v1}, headers: [{name: c, type: RegularExpression, value: 'x.*'}]}"),
+        (
+            "header-regex",
+            "",
+            "{path: {type: PathPrefix, value: /v1}, headers: [{name: c, type: RegularExpression, value: 'x.*'}]}",
+        ),
     ]);
     let check = |method: &str, url: &str, headers: &[(&'static str, &str)], expected: &str| {
-        assert_eq!(find(&snapshot, method, &format!("http://h{url}"), headers, Model::Known(None)), expected, "{method} {url}");
+        assert_eq!(
+            find(&snapshot, method, &format!("http://h{url}"), headers, Model::Known(None)),
+            expected,
+            "{method} {url}"
+        );
     };
     check("GET", "/", &[], "root");
     check("GET", "/v10", &[], "root");

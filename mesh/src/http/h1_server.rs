@@ -24,7 +24,7 @@ use super::{
     head::{self, Framing, HeadError, HeadScanner, RequestHead, content_length},
     wire::{Wire, poll_discard},
 };
-use crate::{drain::DrainSeat, io::Io, timer::LazyTimer};
+use crate::{drain::DrainSeat, io::Io, timer::LazyTimer, tls::splice};
 
 /// What a client may send ahead of its turn before we stop reading, in bytes.
 const PIPELINED_BYTES_MAX: usize = 64 * 1024;
@@ -449,8 +449,7 @@ impl Server<'_> {
         let wire = std::mem::replace(&mut self.connection.borrow_mut().wire, replacement);
         let (io, read) = wire.into_parts();
         let Tunnel { io: upstream, prelude, idle, guard } = tunnel;
-        let _ = idle;
-        let _ = tokio::io::copy_bidirectional(&mut io.rewound(read), &mut upstream.rewound(prelude)).await;
+        splice(io.rewound(read), upstream, &prelude, Some(idle)).await;
         drop(guard);
         Err(Ended::Cleanly)
     }

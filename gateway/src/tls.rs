@@ -1,0 +1,221 @@
+//! From what documents say about TLS to what the data plane does: listeners' certificates and clients, backends' trust.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use foldhash::HashMap;
+use portcullis_certs::{
+    AuthorityError, CertifiedPair, LocalAuthority, PemError, parse_pair,
+    verify::{Authorities, ClientMode, ClientVerifier, ExpectedName, TrustError},
+};
+use portcullis_mesh::{
+    connections::TargetTls,
+    tls::{
+        Alpn, Certificates, ClientCertificatePem, ClientTls, ClientTlsError, ClientTlsSpec, HostPattern as TlsPattern,
+        PortTls, PortTlsError, Termination as Terminated, TerminationError, TicketKeys, TlsAction, TlsListener,
+    },
+};
+use portcullis_policy::{
+    Snapshot,
+    snapshot::{
+        BackendTls, CertificateSource, ClientValidationMode, HostPattern, Listener, ListenerProtocol, SubjectAltName,
+        Termination, TlsMode, UpstreamHttp,
+    },
+};
+
+use crate::live::PortKey;
+
+/// The folder of the local authority below the state folder.
+const AUTHORITY_FOLDER: &str = "authority";
+
+/// What outlives revisions: the local authority, and the keys of session tickets.
+#[derive(Debug)]
+pub struct TlsState {
+    directory: PathBuf,
+    authority: Mutex<Option<Arc<LocalAuthority>>>,
+    tickets: TicketKeys,
+}
+
+/// Why TLS cannot be set up as documents say.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The local authority.
+    #[error("local authority in `{directory}`: {error}")]
+    Authority {
+        /// Where it is.
+        directory: String,
+        /// What is wrong with it.
+        error: AuthorityError,
+    },
+    /// A certificate in files.
+    #[error("certificate of {document}: cannot read `{path}`: {error}")]
+    Unreadable {
+        /// The document.
+        document: String,
+        /// The file.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// A certificate or key.
+    #[error("certificate of {document}: {error}")]
+    Pem {
+        /// The document.
+        document: String,
+        /// What is wrong with it.
+        error: PemError,
+    },
+    /// Clients' authorities.
+    #[error("listener {listener}: clients' {error}")]
+    Clients {
+        /// The listener.
+        listener: String,
+        /// What is wrong with them.
+        error: TrustError,
+    },
+    /// A listener's configuration.
+    #[error("listener {listener}: {error}")]
+    Listener {
+        /// The listener.
+        listener: String,
+        /// Why.
+        error: TerminationError,
+    },
+    /// Listeners that cannot share a port.
+    #[error("port {port}: {error}")]
+    Port {
+        /// The port.
+        port: PortKey,
+        /// Why.
+        error: PortTlsError,
+    },
+    /// TLS towards a backend.
+    #[error("TLS to `{hostname}`: {error}")]
+    Backend {
+        /// The name it must prove.
+        hostname: Arc<str>,
+        /// Why.
+        error: ClientTlsError,
+    },
+}
+
+impl TlsState {
+    /// State below this folder, made when it is needed.
+    pub fn new(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), authority: Mutex::new(None), tickets: TicketKeys::new() }
+    }
+
+    /// The TLS side of every port that has one.
+    pub fn ports(&self, snapshot: &Snapshot) -> Result<HashMap<PortKey, Arc<PortTls>>, TlsError> {
+        let mut by_port: HashMap<PortKey, Vec<TlsListener>> = HashMap::default();
+        for (index, listener) in snapshot.listeners.iter().enumerate() {
+            let Some(mode) = &listener.tls else { continue };
+            let action = match mode {
+                TlsMode::Passthrough => TlsAction::Passthrough,
+                TlsMode::Terminate(termination) => TlsAction::Terminate(self.terminated(listener, termination)?),
+            };
+            let pattern = match &listener.hostname {
+                HostPattern::Any => TlsPattern::Any,
+                HostPattern::Exact(host) => TlsPattern::Exact(host.clone()),
+                HostPattern::Suffix(suffix) => TlsPattern::Suffix(suffix.clone()),
+            };
+            by_port.entry(PortKey::of(listener)).or_default().push(TlsListener { pattern, listener: index, action });
+        }
+        let finish = |(port, listeners): (PortKey, Vec<TlsListener>)| match PortTls::new(listeners) {
+            Ok(tls) => Ok((port, Arc::new(tls))),
+            Err(error) => Err(TlsError::Port { port, error }),
+        };
+        by_port.into_iter().map(finish).collect()
+    }
+
+    fn terminated(&self, listener: &Listener, termination: &Termination) -> Result<Arc<Terminated>, TlsError> {
+        let pairs = termination.certificates.iter().map(|source| self.pair(source)).collect::<Result<Vec<_>, _>>()?;
+        let certificates =
+            Certificates::new(&pairs).map_err(|error| TlsError::Pem { document: listener.id.to_string(), error })?;
+        let clients = match &termination.client {
+            None => None,
+            Some(validation) => {
+                let mode = match validation.mode {
+                    ClientValidationMode::AllowValidOnly => ClientMode::AllowValidOnly,
+                    ClientValidationMode::AllowInsecureFallback => ClientMode::AllowInsecureFallback,
+                };
+                let verifier = ClientVerifier::new(&validation.authorities_pem, mode)
+                    .map_err(|error| TlsError::Clients { listener: listener.id.to_string(), error })?;
+                Some(Arc::new(verifier))
+            }
+        };
+        let alpn = if listener.protocol == ListenerProtocol::Https { Alpn::Http } else { Alpn::None };
+        Terminated::new(certificates, clients, alpn, &self.tickets)
+            .map_err(|error| TlsError::Listener { listener: listener.id.to_string(), error })
+    }
+
+    fn pair(&self, source: &CertificateSource) -> Result<CertifiedPair, TlsError> {
+        let pem = |document: &dyn std::fmt::Display, result: Result<CertifiedPair, PemError>| {
+            result.map_err(|error| TlsError::Pem { document: document.to_string(), error })
+        };
+        match source {
+            CertificateSource::Secret { document, chain_pem, key_pem } => {
+                pem(document, parse_pair(chain_pem, &key_pem.0))
+            }
+            CertificateSource::Files { document, chain, key } => {
+                let read = |path: &Path| {
+                    std::fs::read(path).map_err(|error| TlsError::Unreadable {
+                        document: document.to_string(),
+                        path: path.display().to_string(),
+                        error,
+                    })
+                };
+                pem(document, parse_pair(&read(chain)?, &read(key)?))
+            }
+            CertificateSource::Local { dns_names, .. } => {
+                let failed = |error| TlsError::Authority { directory: self.directory.display().to_string(), error };
+                let now = SystemTime::now();
+                self.authority(now).map_err(failed)?.issue_server(dns_names, now).map_err(failed)
+            }
+        }
+    }
+
+    fn authority(&self, now: SystemTime) -> Result<Arc<LocalAuthority>, AuthorityError> {
+        let mut slot = self.authority.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(authority) = &*slot {
+            return Ok(authority.clone());
+        }
+        let opened = Arc::new(LocalAuthority::open_or_create(&self.directory.join(AUTHORITY_FOLDER), now)?);
+        Ok(slot.insert(opened).clone())
+    }
+}
+
+/// The settings towards one backend.
+pub fn target_tls(settings: &BackendTls, http: UpstreamHttp) -> Result<TargetTls, TlsError> {
+    let spec = ClientTlsSpec {
+        authorities: match &settings.authorities_pem {
+            Some(pem) => Authorities::Pem(pem.clone()),
+            None => Authorities::System,
+        },
+        hostname: settings.hostname.clone(),
+        subject_alt_names: settings
+            .subject_alt_names
+            .iter()
+            .map(|name| match name {
+                SubjectAltName::Hostname(host) => ExpectedName::Dns(host.clone()),
+                SubjectAltName::Uri(uri) => ExpectedName::Uri(uri.clone()),
+            })
+            .collect(),
+        certificate: settings
+            .client_certificate
+            .as_ref()
+            .map(|pair| ClientCertificatePem { chain_pem: pair.chain_pem.clone(), key_pem: pair.key_pem.0.clone() }),
+        alpn: match http {
+            UpstreamHttp::Auto => Alpn::Http,
+            UpstreamHttp::Http1 => Alpn::Http1,
+            UpstreamHttp::Http2 => Alpn::Http2,
+        },
+    };
+    let failed = |error| TlsError::Backend { hostname: settings.hostname.clone(), error };
+    let client = ClientTls::new(&spec).map_err(failed)?;
+    Ok(TargetTls { config: client.config().clone(), server_name: client.server_name().clone() })
+}
