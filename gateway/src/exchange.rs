@@ -4,7 +4,7 @@
 //! [`Refusal`]; only [`exchange`] answers. Limits, guardrails and audit have their places marked: a document that asks
 //! for what does not exist yet is refused when it is loaded, never skipped here.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderValue, header::CONTENT_TYPE};
@@ -12,7 +12,7 @@ use portcullis_mesh::http::{Answer, Arrival, Handler, HeadError};
 use portcullis_policy::{
     authorize::{Caller, Permit, authorize},
     routes::{Facts, Found, Match, Model},
-    snapshot::{Listener, Rule},
+    snapshot::Listener,
 };
 
 use crate::{
@@ -77,13 +77,13 @@ impl Handler for Connection {
 /// What a request can still become before its body has been read.
 enum Candidates<'t> {
     Rule(Match<'t>),
-    ByModel(Vec<&'t Arc<Rule>>),
+    ByModel,
 }
 
 impl Candidates<'_> {
     fn need(&self, live: &Live) -> Need {
         match self {
-            Candidates::ByModel(_) => Need::Required,
+            Candidates::ByModel => Need::Required,
             Candidates::Rule(matched) if live.speaks_inference(matched.rule) => Need::Useful,
             Candidates::Rule(_) => Need::None,
         }
@@ -109,7 +109,7 @@ fn candidates<'t>(
 ) -> Result<Candidates<'t>, Refusal> {
     match listener.routes.find(&facts(line, canonical, request, Model::Unread)) {
         Found::Rule(matched) => Ok(Candidates::Rule(matched)),
-        Found::NeedsModel(rules) => Ok(Candidates::ByModel(rules)),
+        Found::NeedsModel(_) => Ok(Candidates::ByModel),
         Found::Nothing => Err(Refusal::route_not_found()),
     }
 }
@@ -129,7 +129,7 @@ fn choose<'t>(
 ) -> Result<Match<'t>, Refusal> {
     match candidates {
         Candidates::Rule(matched) => Ok(matched),
-        Candidates::ByModel(_) => match listener.routes.find(&facts(line, canonical, request, Model::Known(model))) {
+        Candidates::ByModel => match listener.routes.find(&facts(line, canonical, request, Model::Known(model))) {
             Found::Rule(matched) => Ok(matched),
             Found::NeedsModel(_) | Found::Nothing => Err(Refusal::route_not_found()),
         },

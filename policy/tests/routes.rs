@@ -62,7 +62,7 @@ fn find(snapshot: &Snapshot, method: &str, url: &str, headers: &[(&'static str, 
     };
     match snapshot.listeners.first().unwrap().routes.find(&facts) {
         Found::Rule(found) => found.rule.route.name.to_string(),
-        Found::NeedsModel(rules) => format!("model? {}", rules.len()),
+        Found::NeedsModel(rules) => format!("model? {}", rules.iter().count()),
         Found::Nothing => "nothing".to_owned(),
     }
 }

@@ -638,6 +638,7 @@ fn grpc_match(
         (_, None, None) => PathMatch::Prefix(arc("/")),
         (MatchType::Exact, Some(service), Some(name)) => PathMatch::Exact(arc(&format!("/{service}/{name}"))),
         (MatchType::Exact, Some(service), None) => PathMatch::Prefix(arc(&format!("/{service}"))),
+        (MatchType::Exact, None, Some(name)) => PathMatch::GrpcMethod(arc(name)),
         (kind, service, name) => {
             let literal = |text: &str| if kind == MatchType::Exact { regex::escape(text) } else { text.to_owned() };
             let service = service.map_or("[^/]+".to_owned(), literal);

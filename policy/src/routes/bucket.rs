@@ -1,250 +1,311 @@
-//! The matches of one path: by method, headers and query, the most specific first.
+//! The matches that share a host and a path: which of them does a request meet?
 //!
-//! Matches that look at the same fields form a group, and a group is one hash over the values of these fields. So ten
-//! thousand routes that differ in the value of one header are found as fast as two.
+//! They are grouped by what they ask about: whether a method, which headers, which query parameters. A group is one
+//! hash over the request's answers to these questions, so that ten thousand routes which differ in the value of one
+//! header cost as much as ten. Regular expressions are the exception: those of one group with equal exact values are
+//! tried one after the other.
 
 use std::{
-    borrow::Cow,
-    cmp::Reverse,
-    hash::{BuildHasher, Hash, Hasher},
-    sync::Arc,
+    collections::{HashMap, HashSet},
+    slice,
 };
 
-use foldhash::{HashMap, fast::FixedState};
-use http::{HeaderMap, HeaderName, Method};
+use foldhash::fast::RandomState;
+use http::HeaderName;
+use regex::Regex;
 
-use super::{Facts, HeaderMatch, MODEL_HEADER, Match, Model, QueryMatch, RouteEntry, TieBreak, ValueMatch};
-use crate::snapshot::Rule;
+use super::{
+    Facts, MODEL_HEADER, Model, RouteEntry, ValueMatch,
+    search::{Choice, Precedence, Search},
+    values::{Buffer, append_header, append_query},
+};
+use crate::snapshot::Access;
 
-/// What a table answers.
+/// By the answers to a group's questions, one after the other, each followed by its length.
+type ByAnswers<T> = HashMap<Box<[u8]>, T, RandomState>;
+
+/// Matches that share a host and a path.
 #[derive(Debug)]
-pub(super) enum Outcome<'t> {
-    Match(Match<'t>),
+pub(super) enum Bucket {
+    /// A match without further conditions, alone.
+    Always(Choice),
+    /// Those that can win first.
+    Groups(Box<[Group]>),
+}
+
+/// Matches that ask about the same things.
+#[derive(Debug)]
+pub(super) struct Group {
+    questions: Questions,
+    answers: ByAnswers<Outcome>,
+    /// Longer answers match nothing.
+    answer_bytes_max: usize,
+}
+
+/// What a group asks about, in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Questions {
+    class: Precedence,
+    method: bool,
+    headers: Box<[HeaderName]>,
+    query: Box<[Box<str>]>,
+    then: Then,
+}
+
+/// What is left to ask when the answers are right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Then {
     Nothing,
-}
-
-/// The best match of a bucket, with what it takes to compare it with another bucket's.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Best<'t> {
-    pub(super) rule: &'t Arc<Rule>,
-    rank: Rank,
-    tie: &'t TieBreak,
-}
-
-impl Best<'_> {
-    pub(super) fn precedes(&self, other: &Self) -> bool {
-        (self.rank, self.tie) < (other.rank, other.tie)
-    }
-}
-
-/// Smaller comes first: with a method, then with more headers, then with more query parameters.
-type Rank = (Reverse<bool>, Reverse<usize>, Reverse<usize>);
-
-/// All matches of one path.
-#[derive(Debug)]
-pub(super) struct Bucket {
-    /// In order of rank.
-    groups: Vec<Group>,
-}
-
-/// Matches that look at the same fields.
-#[derive(Debug)]
-struct Group {
-    rank: Rank,
-    has_method: bool,
-    headers: Vec<HeaderName>,
-    query: Vec<Arc<str>>,
-    by_values: HashMap<u64, Vec<Candidate>>,
-    /// One rule for each AccessPolicy, if the group depends on the model.
-    waiting: Vec<Arc<Rule>>,
+    Model,
+    Conditions,
 }
 
 #[derive(Debug)]
-struct Candidate {
-    method: Option<Method>,
-    headers: Vec<HeaderMatch>,
-    query: Vec<QueryMatch>,
-    tie: TieBreak,
-    rule: Arc<Rule>,
+enum Outcome {
+    /// The first of the matches with these answers; the others can never be met.
+    Met(Choice),
+    /// By the model's name, exactly.
+    ByModel {
+        models: HashMap<Box<str>, Choice, RandomState>,
+        /// Those in `models` sorted by precedence, the first of each AccessPolicy.
+        sorted: Box<[Choice]>,
+    },
+    /// Sorted by precedence.
+    Conditional(Box<[Conditional]>),
 }
+
+#[derive(Debug)]
+struct Conditional {
+    choice: Choice,
+    conditions: Box<[Condition]>,
+}
+
+#[derive(Debug)]
+enum Condition {
+    Header(HeaderName, Regex),
+    Query(Box<str>, Regex),
+    Model(ValueMatch),
+}
+
+/// A match on its way into a bucket, and its rank among all matches of the table.
+pub(super) type Ranked = (u32, RouteEntry);
 
 impl Bucket {
-    pub(super) fn new(entries: Vec<RouteEntry>) -> Self {
-        type Signature = (bool, usize, usize, Vec<String>, Vec<Arc<str>>);
-        let mut groups: HashMap<Signature, Group> = HashMap::default();
-        for entry in entries {
-            let RouteEntry { method, mut headers, mut query, tie, rule, .. } = entry;
-            headers.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
-            query.sort_by(|a, b| a.name.cmp(&b.name));
-            let exact = |value: &ValueMatch| matches!(value, ValueMatch::Exact(_));
-            let names: Vec<HeaderName> = headers.iter().filter(|h| exact(&h.value)).map(|h| h.name.clone()).collect();
-            let parameters: Vec<Arc<str>> = query.iter().filter(|q| exact(&q.value)).map(|q| q.name.clone()).collect();
-            let signature = (
-                method.is_some(),
-                headers.len(),
-                query.len(),
-                names.iter().map(ToString::to_string).collect(),
-                parameters.clone(),
-            );
-            let group = groups.entry(signature).or_insert_with(|| Group {
-                rank: (Reverse(method.is_some()), Reverse(headers.len()), Reverse(query.len())),
-                has_method: method.is_some(),
-                headers: names,
-                query: parameters,
-                by_values: HashMap::default(),
-                waiting: Vec::new(),
-            });
-            if headers.iter().any(|header| header.name == MODEL_HEADER)
-                && !group.waiting.iter().any(|other| other.access == rule.access)
-            {
-                group.waiting.push(rule.clone());
-            }
-            let key = group.key_of(method.as_ref(), &headers, &query);
-            group.by_values.entry(key).or_default().push(Candidate { method, headers, query, tie, rule });
+    /// Of matches that share a host and a path; in any order.
+    pub(super) fn new(entries: Vec<Ranked>) -> Self {
+        let mut groups: HashMap<Questions, ByAnswers<Vec<Conditional>>> = HashMap::new();
+        for (rank, entry) in entries {
+            let (questions, answers, conditions) = questions_of(&entry);
+            let choice = Choice { precedence: questions.class.ranked(rank), rule: entry.rule };
+            let same = groups.entry(questions).or_default().entry(answers).or_default();
+            same.push(Conditional { choice, conditions });
         }
-        let mut groups: Vec<Group> = groups.into_values().collect();
-        groups.sort_by_key(|group| group.rank);
-        for candidates in groups.iter_mut().flat_map(|group| group.by_values.values_mut()) {
-            candidates.sort_by(|a, b| a.tie.cmp(&b.tie));
+        let mut groups: Vec<Group> =
+            groups.into_iter().map(|(questions, answers)| Group::new(questions, answers)).collect();
+        groups.sort_by_key(|group| group.questions.class);
+        match groups.as_slice() {
+            [group] if group.questions.is_empty() => match group.answers.values().next() {
+                Some(Outcome::Met(choice)) => Self::Always(choice.clone()),
+                _ => Self::Groups(groups.into()),
+            },
+            _ => Self::Groups(groups.into()),
         }
-        Self { groups }
     }
 
-    pub(super) fn find<'t>(&'t self, facts: &Facts<'_>, waiting: &mut Vec<&'t Arc<Rule>>) -> Option<Best<'t>> {
-        let mut best: Option<Best<'t>> = None;
-        for group in &self.groups {
-            // A lower rank cannot win any more.
-            if best.as_ref().is_some_and(|best| best.rank < group.rank) {
-                break;
-            }
-            if !group.waiting.is_empty() && facts.model == Model::Unread {
-                waiting.extend(&group.waiting);
-                continue;
-            }
-            if let Some(found) = group.find(facts)
-                && best.as_ref().is_none_or(|best| found.precedes(best))
-            {
-                best = Some(found);
+    /// Tells `search` what the request meets here.
+    #[inline]
+    pub(super) fn search<'t>(&'t self, facts: &Facts<'_>, search: &mut Search<'t>) {
+        match self {
+            Self::Always(choice) => search.meet(choice),
+            Self::Groups(groups) => {
+                for group in groups {
+                    if search.is_beyond(group.questions.class) {
+                        return;
+                    }
+                    group.search(facts, search);
+                }
             }
         }
-        best
     }
+}
+
+impl Questions {
+    fn is_empty(&self) -> bool {
+        !self.method && self.headers.is_empty() && self.query.is_empty() && self.then == Then::Nothing
+    }
+
+    /// The request's answers; `None` where it has none.
+    fn ask(&self, facts: &Facts<'_>, bytes_max: usize) -> Option<Buffer> {
+        let mut answers = Buffer::new();
+        if self.method {
+            answers.extend_from_slice(facts.method.as_str().as_bytes());
+            end_answer(&mut answers, 0);
+        }
+        for name in &self.headers {
+            let start = answers.len();
+            if !append_header(facts.headers, name, &mut answers) || answers.len() > bytes_max {
+                return None;
+            }
+            end_answer(&mut answers, start);
+        }
+        for name in &self.query {
+            let start = answers.len();
+            if !append_query(facts.query, name, &mut answers) || answers.len() > bytes_max {
+                return None;
+            }
+            end_answer(&mut answers, start);
+        }
+        Some(answers)
+    }
+}
+
+/// Closes the answer that begins at `start`, so that no two lists of answers have the same bytes.
+fn end_answer(answers: &mut Buffer, start: usize) {
+    let length = answers.len() - start;
+    answers.extend_from_slice(&(length as u32).to_le_bytes());
 }
 
 impl Group {
-    fn find<'t>(&'t self, facts: &Facts<'_>) -> Option<Best<'t>> {
-        let mut hasher = FixedState::default().build_hasher();
-        if self.has_method {
-            facts.method.hash(&mut hasher);
-        }
-        for name in &self.headers {
-            hash_text(&header_value(facts, name)?, &mut hasher);
-        }
-        for name in &self.query {
-            hash_text(query_value(facts.query, name)?.as_bytes(), &mut hasher);
-        }
-        let candidates = self.by_values.get(&hasher.finish())?;
-        let found = candidates.iter().find(|candidate| candidate.matches(facts))?;
-        Some(Best { rule: &found.rule, rank: self.rank, tie: &found.tie })
-    }
-
-    fn key_of(&self, method: Option<&Method>, headers: &[HeaderMatch], query: &[QueryMatch]) -> u64 {
-        let mut hasher = FixedState::default().build_hasher();
-        if let Some(method) = method {
-            method.hash(&mut hasher);
-        }
-        for header in headers {
-            if let ValueMatch::Exact(value) = &header.value {
-                hash_text(value.as_bytes(), &mut hasher);
+    fn new(questions: Questions, answers: ByAnswers<Vec<Conditional>>) -> Self {
+        let answer_bytes_max = answers.keys().map(|answer| answer.len()).max().unwrap_or_default();
+        let outcome = |mut matches: Vec<Conditional>| {
+            matches.sort_by_key(|conditional| conditional.choice.precedence);
+            match questions.then {
+                Then::Nothing => matches.into_iter().next().map(|first| Outcome::Met(first.choice)),
+                Then::Model => Some(by_model(matches)),
+                Then::Conditions => Some(Outcome::Conditional(matches.into())),
             }
-        }
-        for parameter in query {
-            if let ValueMatch::Exact(value) = &parameter.value {
-                hash_text(value.as_bytes(), &mut hasher);
-            }
-        }
-        hasher.finish()
-    }
-}
-
-impl Candidate {
-    /// The hash says probably; this says surely.
-    fn matches(&self, facts: &Facts<'_>) -> bool {
-        self.method.as_ref().is_none_or(|method| method == facts.method)
-            && self.headers.iter().all(|header| {
-                header_value(facts, &header.name).is_some_and(|value| value_matches(&header.value, &value))
-            })
-            && self.query.iter().all(|parameter| {
-                query_value(facts.query, &parameter.name)
-                    .is_some_and(|value| value_matches(&parameter.value, value.as_bytes()))
-            })
-    }
-}
-
-fn hash_text(text: &[u8], hasher: &mut impl Hasher) {
-    hasher.write(text);
-    hasher.write_usize(text.len());
-}
-
-fn value_matches(expected: &ValueMatch, value: &[u8]) -> bool {
-    match expected {
-        ValueMatch::Exact(text) => text.as_bytes() == value,
-        ValueMatch::Regex(regex) => std::str::from_utf8(value).is_ok_and(|value| regex.is_match(value)),
-    }
-}
-
-/// A header's value, several joined by commas; the model for its own header, whatever the client says.
-fn header_value<'r>(facts: &Facts<'r>, name: &HeaderName) -> Option<Cow<'r, [u8]>> {
-    if name == MODEL_HEADER {
-        return match facts.model {
-            Model::Known(model) => model.map(|model| Cow::Borrowed(model.as_bytes())),
-            Model::Unread => None,
         };
+        let answers = answers.into_iter().filter_map(|(answer, matches)| Some((answer, outcome(matches)?))).collect();
+        Self { questions, answers, answer_bytes_max }
     }
-    joined(facts.headers, name)
-}
 
-fn joined<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Option<Cow<'r, [u8]>> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next()?.as_bytes();
-    let Some(second) = values.next() else { return Some(Cow::Borrowed(first)) };
-    let mut all = first.to_vec();
-    for value in std::iter::once(second).chain(values) {
-        all.push(b',');
-        all.extend_from_slice(value.as_bytes());
-    }
-    Some(Cow::Owned(all))
-}
-
-/// The first value of a query parameter, decoded as forms are.
-fn query_value<'r>(query: Option<&'r str>, name: &str) -> Option<Cow<'r, str>> {
-    query?.split('&').find_map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decoded(key) == name).then(|| decoded(value))
-    })
-}
-
-fn decoded(text: &str) -> Cow<'_, str> {
-    if !text.contains(['%', '+']) {
-        return Cow::Borrowed(text);
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        match first {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let digit = |at: usize| after.get(at).and_then(|b| (*b as char).to_digit(16));
-                if let (Some(high), Some(low)) = (digit(0), digit(1)) {
-                    bytes.push((high << 4 | low) as u8);
-                    rest = after.get(2..).unwrap_or_default();
-                } else {
-                    bytes.push(b'%');
+    fn search<'t>(&'t self, facts: &Facts<'_>, search: &mut Search<'t>) {
+        let Some(answers) = self.questions.ask(facts, self.answer_bytes_max) else { return };
+        match (self.answers.get(&*answers), facts.model) {
+            (Some(Outcome::Met(choice)), _) => search.meet(choice),
+            (Some(Outcome::ByModel { sorted, .. }), Model::Unread) => search.may_meet(sorted),
+            (Some(Outcome::ByModel { models, .. }), Model::Known(Some(model))) => {
+                if let Some(choice) = models.get(model) {
+                    search.meet(choice);
                 }
             }
-            byte => bytes.push(*byte),
+            (Some(Outcome::Conditional(matches)), _) => search_conditional(matches, facts, search),
+            (Some(Outcome::ByModel { .. }), Model::Known(None)) | (None, _) => {}
         }
     }
-    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn search_conditional<'t>(matches: &'t [Conditional], facts: &Facts<'_>, search: &mut Search<'t>) {
+    for Conditional { choice, conditions } in matches {
+        if search.is_beyond(choice.precedence) {
+            return;
+        }
+        let verdicts = conditions.iter().map(|condition| condition.holds(facts));
+        // `None` is weaker than `Some(false)`: what fails, fails whatever the model.
+        let verdict = verdicts.reduce(|all, one| match (all, one) {
+            (Some(false), _) | (_, Some(false)) => Some(false),
+            (None, _) | (_, None) => None,
+            _ => Some(true),
+        });
+        match verdict {
+            Some(Some(false)) => {}
+            Some(None) => search.may_meet(slice::from_ref(choice)),
+            Some(Some(true)) | None => return search.meet(choice),
+        }
+    }
+}
+
+impl Condition {
+    /// `None`: it depends on the model, which has not been read.
+    fn holds(&self, facts: &Facts<'_>) -> Option<bool> {
+        let mut value = Buffer::new();
+        let matches = |regex: &Regex, value: &[u8]| str::from_utf8(value).is_ok_and(|value| regex.is_match(value));
+        match self {
+            Self::Header(name, regex) => Some(append_header(facts.headers, name, &mut value) && matches(regex, &value)),
+            Self::Query(name, regex) => Some(append_query(facts.query, name, &mut value) && matches(regex, &value)),
+            Self::Model(wanted) => match facts.model {
+                Model::Unread => None,
+                Model::Known(None) => Some(false),
+                Model::Known(Some(model)) => Some(match wanted {
+                    ValueMatch::Exact(value) => **value == *model,
+                    ValueMatch::Regex(regex) => regex.is_match(model),
+                }),
+            },
+        }
+    }
+}
+
+/// What a match asks about, the answers it wants, and what cannot be asked that way.
+fn questions_of(entry: &RouteEntry) -> (Questions, Box<[u8]>, Box<[Condition]>) {
+    let mut headers = Vec::new();
+    let mut query: Vec<(&str, &str)> = Vec::new();
+    let mut conditions = Vec::new();
+    // "Subsequent entries with an equivalent header name MUST be ignored", and likewise for query parameters.
+    let header_matches = first_of_each(&entry.headers, |header| header.name.as_str());
+    let query_matches = first_of_each(&entry.query, |parameter| &parameter.name);
+    for header in &header_matches {
+        match &header.value {
+            _ if header.name == MODEL_HEADER => conditions.push(Condition::Model(header.value.clone())),
+            ValueMatch::Exact(value) => headers.push((&header.name, &**value)),
+            ValueMatch::Regex(regex) => conditions.push(Condition::Header(header.name.clone(), regex.clone())),
+        }
+    }
+    for parameter in &query_matches {
+        match &parameter.value {
+            ValueMatch::Exact(value) => query.push((&parameter.name, value)),
+            ValueMatch::Regex(regex) => conditions.push(Condition::Query(Box::from(&*parameter.name), regex.clone())),
+        }
+    }
+    headers.sort_by_key(|(name, _)| name.as_str());
+    query.sort_unstable();
+
+    let mut answers = Buffer::new();
+    let wanted = entry.method.iter().map(http::Method::as_str);
+    for value in wanted.chain(headers.iter().map(|(_, value)| *value)).chain(query.iter().map(|(_, value)| *value)) {
+        let start = answers.len();
+        answers.extend_from_slice(value.as_bytes());
+        end_answer(&mut answers, start);
+    }
+    let questions = Questions {
+        class: Precedence::class(entry.method.is_some(), header_matches.len(), query_matches.len()),
+        method: entry.method.is_some(),
+        headers: headers.iter().map(|(name, _)| (*name).clone()).collect(),
+        query: query.iter().map(|(name, _)| Box::from(*name)).collect(),
+        then: match conditions.as_slice() {
+            [] => Then::Nothing,
+            [Condition::Model(ValueMatch::Exact(_))] => Then::Model,
+            _ => Then::Conditions,
+        },
+    };
+    (questions, answers.as_slice().into(), conditions.into())
+}
+
+fn first_of_each<T>(matches: &[T], name: impl Fn(&T) -> &str) -> Vec<&T> {
+    let mut first: Vec<&T> = Vec::with_capacity(matches.len());
+    for one in matches {
+        if first.iter().all(|earlier| name(earlier) != name(one)) {
+            first.push(one);
+        }
+    }
+    first
+}
+
+/// Of matches sorted by precedence whose only condition is the model's name.
+fn by_model(matches: Vec<Conditional>) -> Outcome {
+    let mut models: HashMap<Box<str>, Choice, RandomState> = HashMap::default();
+    let mut policies = HashSet::new();
+    let mut sorted = Vec::new();
+    for Conditional { choice, conditions } in matches {
+        let [Condition::Model(ValueMatch::Exact(model))] = &*conditions else { continue };
+        if models.contains_key(&**model) {
+            continue; // An earlier match takes all of its requests.
+        }
+        let (Access::Anonymous { policy, .. } | Access::Providers { policy, .. }) = &choice.rule.access;
+        if policies.insert(policy.clone()) {
+            sorted.push(choice.clone());
+        }
+        models.insert(Box::from(&**model), choice);
+    }
+    Outcome::ByModel { models, sorted: sorted.into() }
 }

@@ -1,19 +1,29 @@
 //! Which rule does a request meet? Tables compiled once, looked up in time that does not grow with the number of routes.
 //!
-//! A lookup goes from the most specific host to the least ([`hosts`]), there from exact paths over expressions to the
-//! longest prefix ([`paths`]), and within one path from the match with the most conditions to the one with the fewest
-//! ([`bucket`]): the order of the Gateway API, whatever the order in YAML. Every step is a hash, not a search.
+//! The order is that of the Gateway API (`HTTPRouteSpec.hostnames`, `HTTPRouteRule.matches`): the most specific host,
+//! then the most specific path, then a method, more headers, more query parameters, the oldest route, its name, the
+//! position in it. A rule of a less specific host is met only if no rule of a more specific one is. Each step is a
+//! module: [`hosts`], [`paths`], [`bucket`]; [`search`] keeps what a lookup has seen so far, and [`values`] reads headers
+//! and query parameters.
+//!
+//! A match may ask for the model that the request's body names. A lookup before the body has been read answers
+//! [`Found::NeedsModel`] only where that could change the outcome.
 
 mod bucket;
 mod hosts;
+#[cfg(test)]
+mod oracle;
 mod paths;
+mod search;
+mod values;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderMap, HeaderName, Method};
 use regex::Regex;
 
-use self::{bucket::Outcome, hosts::Hosts, paths::PathTable};
+pub use self::search::Choices;
+use self::{hosts::Hosts, paths::Paths, search::Search};
 use crate::snapshot::{Access, DocumentId, HostPattern, Rule, WeightedBackend};
 
 /// What a lookup needs to know of a request. Host and path are canonical already (lower case, no port, no dot segments).
@@ -47,9 +57,8 @@ pub enum Model<'r> {
 pub enum Found<'t> {
     /// This rule.
     Rule(Match<'t>),
-    /// It depends on the model, which has not been read. Authenticate, read, ask again. Of the rules that may be chosen
-    /// then, one for each AccessPolicy.
-    NeedsModel(Vec<&'t Arc<Rule>>),
+    /// It depends on the model, which has not been read: one of these. Authenticate, read, ask again.
+    NeedsModel(Choices<'t>),
     /// No rule: 404.
     Nothing,
 }
@@ -102,8 +111,11 @@ pub enum PathMatch {
     Exact(Arc<str>),
     /// By segments: `/v1` matches `/v1` and `/v1/x`, not `/v10`. Without a trailing slash, `/` alone excepted.
     Prefix(Arc<str>),
-    /// The whole path against an expression (anchored at both ends).
+    /// The whole path against an expression (anchored at both ends). Ranks after exact paths and before prefixes.
     Regex(Regex),
+    /// A gRPC method of whichever service: `Method` matches `/package.Service/Method`. Ranks after every prefix but `/`,
+    /// because a GRPCRoute's matches are compared by the characters of the service before those of the method.
+    GrpcMethod(Arc<str>),
 }
 
 /// A header to match.
@@ -139,16 +151,20 @@ pub const MODEL_HEADER: &str = "x-gateway-model-name";
 /// The HTTP rules of one listener.
 #[derive(Debug, Default)]
 pub struct RouteTable {
-    hosts: Hosts<PathTable>,
+    hosts: Hosts<Paths>,
     size: usize,
 }
 
 impl RouteTable {
     /// Compiles the entries of one listener, in any order.
-    pub fn new(entries: Vec<RouteEntry>) -> Self {
+    pub fn new(mut entries: Vec<RouteEntry>) -> Self {
         let size = entries.len();
-        let by_host = entries.into_iter().map(|entry| (entry.host.clone(), entry));
-        Self { hosts: Hosts::new(by_host, PathTable::new), size }
+        entries.sort_by(|a, b| a.tie.cmp(&b.tie));
+        let mut hosts = Hosts::<Vec<_>>::default();
+        for (rank, entry) in (0..).zip(entries) {
+            hosts.entry(&entry.host).push((rank, entry));
+        }
+        Self { hosts: hosts.map(Paths::new), size }
     }
 
     /// How many matches it holds.
@@ -162,19 +178,16 @@ impl RouteTable {
     }
 
     /// The rule that `facts` meet.
+    ///
+    /// Allocates nothing unless the path meets an expression, or a value that is compared is longer than 256 bytes.
     pub fn find<'t>(&'t self, facts: &Facts<'_>) -> Found<'t> {
-        let mut waiting: Vec<&'t Arc<Rule>> = Vec::new();
-        for table in self.hosts.find(facts.host) {
-            match table.find(facts, &mut waiting) {
-                Outcome::Match(found) if waiting.is_empty() => return Found::Rule(found),
-                Outcome::Match(found) => {
-                    waiting.push(found.rule);
-                    break;
-                }
-                Outcome::Nothing => {}
-            }
+        let mut search = Search::default();
+        let found = self.hosts.find_map(facts.host, |paths| paths.search(facts, &mut search));
+        match (search.into_choices(), found) {
+            (Some(choices), _) => Found::NeedsModel(choices),
+            (None, Some(found)) => Found::Rule(found),
+            (None, None) => Found::Nothing,
         }
-        if waiting.is_empty() { Found::Nothing } else { Found::NeedsModel(waiting) }
     }
 }
 
@@ -198,13 +211,25 @@ pub struct TlsRule {
 impl TlsRouteTable {
     /// Compiles the rules of one listener.
     pub fn new(mut entries: Vec<(HostPattern, TieBreak, Arc<TlsRule>)>) -> Self {
-        entries.sort_by(|(_, a, _), (_, b, _)| a.cmp(b));
-        let by_host = entries.into_iter().map(|(host, _, rule)| (host, rule));
-        Self { hosts: Hosts::new(by_host, |rules| rules.into_iter().next()) }
+        entries.sort_by(|a, b| a.1.cmp(&b.1));
+        let mut hosts = Hosts::<Option<Arc<TlsRule>>>::default();
+        for (host, _, rule) in entries {
+            hosts.entry(&host).get_or_insert(rule);
+        }
+        Self { hosts }
     }
 
     /// The rule for a server name; `None`: no route, the connection is closed.
+    ///
+    /// A client that names no server meets only a rule for any host.
     pub fn find(&self, server_name: Option<&str>) -> Option<&Arc<TlsRule>> {
-        self.hosts.find(server_name.unwrap_or_default()).find_map(Option::as_ref)
+        let name = server_name.unwrap_or_default();
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let name = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Cow::Owned(name.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(name)
+        };
+        self.hosts.find_map(&name, Option::as_ref)
     }
 }

@@ -1,156 +1,222 @@
-//! Paths of one host: exact ones, then expressions, then prefixes from the longest to the shortest.
+//! By path: exactly this one, then expressions, then prefixes from the longest to the shortest.
 //!
-//! Where expressions stand is for implementations to say: like Envoy Gateway, we put them between the two.
+//! The standard leaves open where expressions stand ("implementation-specific"). They stand between exact paths and
+//! prefixes, as in Contour and Envoy Gateway, because nearly every host has a prefix `/` that would hide them; longer
+//! expressions go first, which is their rough measure of being specific. Expressions of equal length are equals:
+//! method, headers and so on decide between them.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 
-use foldhash::HashMap;
+use foldhash::fast::RandomState;
 use regex::{Regex, RegexSet, RegexSetBuilder};
 
 use super::{
-    Facts, Match, PathMatch, RouteEntry,
-    bucket::{Best, Bucket, Outcome},
+    Facts, Match, PathMatch,
+    bucket::{Bucket, Ranked},
+    search::Search,
 };
-use crate::snapshot::Rule;
 
 /// The largest automaton of all expressions of one host together, in bytes.
 const REGEX_SET_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+type ByName<T> = HashMap<Box<str>, T, RandomState>;
+
 /// The matches of one host.
 #[derive(Debug)]
-pub(super) struct PathTable {
-    exact: HashMap<Arc<str>, Bucket>,
-    prefixes: HashMap<Arc<str>, Bucket>,
-    /// No prefix is longer, in bytes: longer parts of a path need not be looked at.
-    prefix_len_max: usize,
+pub(super) struct Paths {
+    exact: ByName<Bucket>,
     expressions: Option<Expressions>,
+    prefixes: Vec<Node>,
+    grpc_methods: ByName<Bucket>,
+    /// The prefix `/`.
+    root: Option<Bucket>,
 }
 
 #[derive(Debug)]
 struct Expressions {
-    /// All at once; `None` if together they are too large, and are tried one by one.
+    /// All of them at once; `None` where that would be too large an automaton.
     set: Option<RegexSet>,
-    each: Vec<(Regex, Bucket)>,
+    /// The longest first.
+    sorted: Box<[(Regex, Bucket)]>,
 }
 
-impl PathTable {
-    pub(super) fn new(entries: Vec<RouteEntry>) -> Self {
-        let mut exact: HashMap<Arc<str>, Vec<RouteEntry>> = HashMap::default();
-        let mut prefixes: HashMap<Arc<str>, Vec<RouteEntry>> = HashMap::default();
-        let mut expressions: Vec<(Regex, Vec<RouteEntry>)> = Vec::new();
-        let mut by_pattern: HashMap<String, usize> = HashMap::default();
-        for entry in entries {
-            match entry.path.clone() {
-                PathMatch::Exact(path) => exact.entry(path).or_default().push(entry),
-                PathMatch::Prefix(path) => prefixes.entry(path).or_default().push(entry),
+/// A prefix, or the beginning of one. The first node stands for `/`.
+#[derive(Debug)]
+struct Node {
+    /// What one more segment leads to.
+    children: ByName<usize>,
+    /// `None`: no prefix ends here.
+    bucket: Option<Bucket>,
+    /// The bytes of the path up to here.
+    length: usize,
+    /// The longest shorter prefix.
+    shorter: Option<usize>,
+}
+
+impl Paths {
+    pub(super) fn new(entries: Vec<Ranked>) -> Self {
+        let mut exact: ByName<Vec<Ranked>> = HashMap::default();
+        let mut prefixes: ByName<Vec<Ranked>> = HashMap::default();
+        let mut expressions: ByName<(Regex, Vec<Ranked>)> = HashMap::default();
+        let mut grpc_methods: ByName<Vec<Ranked>> = HashMap::default();
+        for (rank, entry) in entries {
+            let same = match &entry.path {
+                PathMatch::Exact(path) => exact.entry(Box::from(&**path)).or_default(),
+                PathMatch::Prefix(prefix) => prefixes.entry(Box::from(prefix.trim_end_matches('/'))).or_default(),
+                PathMatch::GrpcMethod(method) => grpc_methods.entry(Box::from(&**method)).or_default(),
                 PathMatch::Regex(regex) => {
-                    let at = *by_pattern.entry(regex.as_str().to_owned()).or_insert_with(|| {
-                        expressions.push((regex, Vec::new()));
-                        expressions.len() - 1
-                    });
-                    if let Some((_, entries)) = expressions.get_mut(at) {
-                        entries.push(entry);
-                    }
+                    &mut expressions.entry(Box::from(regex.as_str())).or_insert_with(|| (regex.clone(), Vec::new())).1
                 }
-            }
+            };
+            same.push((rank, entry));
         }
-        let finish = |(path, entries)| (path, Bucket::new(entries));
-        let prefix_len_max = prefixes.keys().map(|prefix| prefix.len()).max().unwrap_or(0);
         Self {
-            exact: exact.into_iter().map(finish).collect(),
-            prefixes: prefixes.into_iter().map(finish).collect(),
-            prefix_len_max,
-            expressions: Expressions::new(expressions),
+            root: prefixes.remove("").map(Bucket::new),
+            exact: buckets(exact),
+            expressions: Expressions::new(expressions.into_values().collect()),
+            prefixes: tree(prefixes),
+            grpc_methods: buckets(grpc_methods),
         }
     }
 
-    /// The best match. Rules that depend on a model not yet read, and would come before it, go into `waiting`.
-    pub(super) fn find<'t>(&'t self, facts: &Facts<'_>, waiting: &mut Vec<&'t Arc<Rule>>) -> Outcome<'t> {
-        let matched = |best: Best<'t>, prefix_len| Outcome::Match(Match { rule: best.rule, prefix_len });
-        if let Some(best) = self.exact.get(facts.path).and_then(|bucket| bucket.find(facts, waiting)) {
-            return matched(best, None);
+    /// The match that wins whatever the model is, if there is one.
+    #[inline]
+    pub(super) fn search<'t>(&'t self, facts: &Facts<'_>, search: &mut Search<'t>) -> Option<Match<'t>> {
+        if !self.exact.is_empty()
+            && let Some(found) = search_bucket(self.exact.get(facts.path), None, facts, search)
+        {
+            return Some(found);
         }
-        if let Some(best) = self.expressions.as_ref().and_then(|expressions| expressions.find(facts, waiting)) {
-            return matched(best, None);
+        if let Some(expressions) = &self.expressions
+            && let Some(found) = expressions.search(facts, search)
+        {
+            return Some(found);
         }
-        for prefix in prefixes_of(facts.path, self.prefix_len_max) {
-            if let Some(best) = self.prefixes.get(prefix).and_then(|bucket| bucket.find(facts, waiting)) {
-                return matched(best, Some(prefix.len()));
+        let mut at = deepest(&self.prefixes, facts.path);
+        while let Some(node) = at.and_then(|at| self.prefixes.get(at)) {
+            if let Some(found) = search_bucket(node.bucket.as_ref(), Some(node.length), facts, search) {
+                return Some(found);
             }
+            at = node.shorter;
         }
-        Outcome::Nothing
+        if !self.grpc_methods.is_empty()
+            && let Some(method) = grpc_method(facts.path)
+            && let Some(found) = search_bucket(self.grpc_methods.get(method), None, facts, search)
+        {
+            return Some(found);
+        }
+        search_bucket(self.root.as_ref(), Some(1), facts, search)
     }
 }
 
-/// The prefixes of a path at the ends of its segments, from the longest of at most `len_max` bytes to `/`.
-fn prefixes_of(path: &str, len_max: usize) -> impl Iterator<Item = &str> {
-    let bytes = path.as_bytes();
-    let longest = bytes.len().min(len_max);
-    let is_boundary = move |end: usize| {
-        end > 1 && bytes.get(end).is_none_or(|byte| *byte == b'/') && bytes.get(end - 1) != Some(&b'/')
-    };
-    let ends = (2..=longest).rev().filter(move |end| is_boundary(*end));
-    ends.filter_map(|end| path.get(..end)).chain(path.get(..1).filter(|root| *root == "/"))
+fn buckets(entries: ByName<Vec<Ranked>>) -> ByName<Bucket> {
+    entries.into_iter().map(|(name, entries)| (name, Bucket::new(entries))).collect()
+}
+
+/// A level of one bucket.
+#[inline]
+fn search_bucket<'t>(
+    bucket: Option<&'t Bucket>,
+    prefix_len: Option<usize>,
+    facts: &Facts<'_>,
+    search: &mut Search<'t>,
+) -> Option<Match<'t>> {
+    bucket?.search(facts, search);
+    search.settle().map(|rule| Match { rule, prefix_len })
+}
+
+/// `Method` of `/package.Service/Method`.
+fn grpc_method(path: &str) -> Option<&str> {
+    let (service, method) = path.strip_prefix('/')?.split_once('/')?;
+    (!service.is_empty() && !method.contains('/')).then_some(method)
+}
+
+/// Makes a tree of segments.
+fn tree(prefixes: ByName<Vec<Ranked>>) -> Vec<Node> {
+    if prefixes.is_empty() {
+        return Vec::new();
+    }
+    let mut nodes = vec![Node { children: HashMap::default(), bucket: None, length: 0, shorter: None }];
+    let mut sorted: Vec<_> = prefixes.into_iter().collect();
+    // A prefix comes before those that begin with it, so that `shorter` is known when they do.
+    sorted.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    for (prefix, entries) in sorted {
+        let mut at = 0;
+        for segment in prefix.strip_prefix('/').unwrap_or(&prefix).split('/') {
+            let next = nodes.len();
+            let Some(node) = nodes.get_mut(at) else { break };
+            let shorter = if node.bucket.is_some() { Some(at) } else { node.shorter };
+            let length = node.length + 1 + segment.len();
+            at = *node.children.entry(Box::from(segment)).or_insert(next);
+            if at == next {
+                nodes.push(Node { children: HashMap::default(), bucket: None, length, shorter });
+            }
+        }
+        if let Some(node) = nodes.get_mut(at) {
+            node.bucket = Some(Bucket::new(entries));
+        }
+    }
+    nodes
+}
+
+/// The longest known beginning of `path`. It costs no more steps than the tree is deep, however long the path is.
+#[inline]
+fn deepest(nodes: &[Node], path: &str) -> Option<usize> {
+    let mut node = nodes.first()?;
+    let mut at = 0;
+    for segment in path.strip_prefix('/')?.split('/') {
+        if node.children.is_empty() {
+            break;
+        }
+        let Some(&next) = node.children.get(segment) else { break };
+        node = nodes.get(next)?;
+        at = next;
+    }
+    Some(at)
 }
 
 impl Expressions {
-    fn new(mut expressions: Vec<(Regex, Vec<RouteEntry>)>) -> Option<Self> {
-        if expressions.is_empty() {
+    fn new(entries: Vec<(Regex, Vec<Ranked>)>) -> Option<Self> {
+        if entries.is_empty() {
             return None;
         }
-        expressions.sort_by(|(_, a), (_, b)| {
-            let first = |entries: &[RouteEntry]| entries.iter().map(|entry| entry.tie.clone()).min();
-            first(a).cmp(&first(b))
-        });
-        let set = RegexSetBuilder::new(expressions.iter().map(|(regex, _)| regex.as_str()))
-            .size_limit(REGEX_SET_BYTES_MAX)
-            .build()
-            .ok();
-        let each = expressions.into_iter().map(|(regex, entries)| (regex, Bucket::new(entries))).collect();
-        Some(Self { set, each })
+        let mut sorted: Vec<_> = entries.into_iter().map(|(regex, entries)| (regex, Bucket::new(entries))).collect();
+        sorted
+            .sort_by(|(a, _), (b, _)| b.as_str().len().cmp(&a.as_str().len()).then_with(|| a.as_str().cmp(b.as_str())));
+        let patterns = sorted.iter().map(|(regex, _)| regex.as_str());
+        let set = RegexSetBuilder::new(patterns).size_limit(REGEX_SET_BYTES_MAX).build().ok();
+        Some(Self { set, sorted: sorted.into() })
     }
 
-    fn find<'t>(&'t self, facts: &Facts<'_>, waiting: &mut Vec<&'t Arc<Rule>>) -> Option<Best<'t>> {
-        let mut best: Option<Best<'t>> = None;
-        let mut consider = |bucket: &'t Bucket| {
-            if let Some(found) = bucket.find(facts, waiting)
-                && best.as_ref().is_none_or(|best| found.precedes(best))
-            {
-                best = Some(found);
-            }
-        };
+    fn search<'t>(&'t self, facts: &Facts<'_>, search: &mut Search<'t>) -> Option<Match<'t>> {
         match &self.set {
-            Some(set) => {
-                for index in &set.matches(facts.path) {
-                    if let Some((_, bucket)) = self.each.get(index) {
-                        consider(bucket);
-                    }
-                }
-            }
+            // Most paths meet no expression, and asking so allocates nothing.
+            Some(set) if !set.is_match(facts.path) => None,
+            Some(set) => self.search_these(set.matches(facts.path).iter(), facts, search),
             None => {
-                let matching = self.each.iter().filter(|(regex, _)| regex.is_match(facts.path));
-                matching.for_each(|(_, bucket)| consider(bucket));
+                let met = self.sorted.iter().enumerate().filter(|(_, (regex, _))| regex.is_match(facts.path));
+                self.search_these(met.map(|(at, _)| at), facts, search)
             }
         }
-        best
     }
-}
 
-#[cfg(test)]
-mod prefix_tests {
-    use super::prefixes_of;
-
-    #[test]
-    fn prefixes_end_with_segments() {
-        let check = |path: &str, len_max: usize, expected: &[&str]| {
-            assert_eq!(prefixes_of(path, len_max).collect::<Vec<_>>(), expected, "{path} {len_max}");
-        };
-        check("/", 10, &["/"]);
-        check("/v1", 10, &["/v1", "/"]);
-        check("/v1/", 10, &["/v1", "/"]);
-        check("/v1/chat/x", 10, &["/v1/chat/x", "/v1/chat", "/v1", "/"]);
-        check("/v1/chat/x", 8, &["/v1/chat", "/v1", "/"]);
-        check("/v1/chat/x", 0, &["/"]);
-        check("*", 10, &[]);
+    /// Of expressions that the path matches, in order: equally long ones are one level.
+    fn search_these<'t>(
+        &'t self,
+        met: impl Iterator<Item = usize>,
+        facts: &Facts<'_>,
+        search: &mut Search<'t>,
+    ) -> Option<Match<'t>> {
+        let found = |search: &mut Search<'t>| search.settle().map(|rule| Match { rule, prefix_len: None });
+        let mut length = None;
+        for (regex, bucket) in met.filter_map(|at| self.sorted.get(at)) {
+            if length.replace(regex.as_str().len()).is_some_and(|previous| previous != regex.as_str().len())
+                && let Some(found) = found(search)
+            {
+                return Some(found);
+            }
+            bucket.search(facts, search);
+        }
+        found(search)
     }
 }
