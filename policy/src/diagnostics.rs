@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, ops::Range, sync::Arc};
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
 use serde_json::json;
 
 use crate::snapshot::Location;
@@ -43,46 +43,87 @@ pub enum Class {
     Enforcement,
 }
 
+/// A file and its text, which knows where its lines begin: ten thousand documents in one file are ordinary, and each of
+/// them is asked where it stands.
+#[derive(Debug)]
+pub struct Source {
+    /// As it was named, or found below a folder that was.
+    pub name: Arc<str>,
+    /// What it holds.
+    pub text: Box<str>,
+    line_starts: Vec<usize>,
+    is_ascii: bool,
+}
+
+impl Source {
+    /// A text, and what to call it.
+    pub fn new(name: impl Into<Arc<str>>, text: impl Into<Box<str>>) -> Self {
+        let text = text.into();
+        let after_breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        let line_starts = std::iter::once(0).chain(after_breaks).collect();
+        Self { name: name.into(), line_starts, is_ascii: text.is_ascii(), text }
+    }
+
+    /// Whether characters and bytes are counted alike.
+    pub fn is_ascii(&self) -> bool {
+        self.is_ascii
+    }
+
+    fn location(&self, at: usize) -> Location {
+        let line = self.line_of(at);
+        let start = self.line_starts.get(line).copied().unwrap_or(0);
+        let column = match self.is_ascii {
+            true => at.saturating_sub(start),
+            false => self.text.get(start..at).unwrap_or_default().chars().count(),
+        };
+        Location { file: self.name.clone(), line: line as u32 + 1, column: column as u32 + 1 }
+    }
+
+    /// The line that a byte stands in, from 0.
+    fn line_of(&self, at: usize) -> usize {
+        self.line_starts.partition_point(|start| *start <= at).saturating_sub(1)
+    }
+}
+
 /// A place in a file.
 #[derive(Debug, Clone)]
 pub struct Span {
-    /// The file, as it was named.
-    pub file: Arc<str>,
-    text: Arc<str>,
+    source: Arc<Source>,
     /// The bytes.
     pub range: Range<usize>,
 }
 
 impl PartialEq for Span {
     fn eq(&self, other: &Self) -> bool {
-        self.file == other.file && self.range == other.range
+        self.file() == other.file() && self.range == other.range
     }
 }
 impl Eq for Span {}
 
 impl Span {
     /// These bytes of this file.
-    pub fn new(file: Arc<str>, text: Arc<str>, range: Range<usize>) -> Self {
+    pub fn new(source: Arc<Source>, range: Range<usize>) -> Self {
         // What renders a span panics where it does not begin and end between two characters.
-        let start = text.floor_char_boundary(range.start);
-        let end = text.ceil_char_boundary(range.end.max(start));
-        Self { file, text, range: start..end }
+        let start = source.text.floor_char_boundary(range.start);
+        let end = source.text.ceil_char_boundary(range.end.max(start));
+        Self { source, range: start..end }
+    }
+
+    /// The file, as it was named.
+    pub fn file(&self) -> &Arc<str> {
+        &self.source.name
     }
 
     /// Line and column of its beginning.
     pub fn location(&self) -> Location {
-        let before = self.text.get(..self.range.start).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        Location { file: self.file.clone(), line: line as u32, column: column as u32 }
+        self.source.location(self.range.start)
     }
 
     /// The same span, cut to its first line: a whole block underlined says less than its beginning.
     fn first_line(&self) -> Range<usize> {
-        let text = self.text.get(self.range.clone()).unwrap_or_default();
+        let text = self.source.text.get(self.range.clone()).unwrap_or_default();
         let length = text.find('\n').unwrap_or(text.len());
-        let first = self.text.get(self.range.start..).and_then(|rest| rest.chars().next());
+        let first = self.source.text.get(self.range.start..).and_then(|rest| rest.chars().next());
         self.range.start..self.range.start + length.max(first.map_or(1, char::len_utf8))
     }
 }
@@ -176,7 +217,7 @@ pub fn sort(diagnostics: &mut [Diagnostic]) {
     diagnostics.sort_by(|a, b| {
         let key = |d: &Diagnostic| {
             let span = d.span.as_ref();
-            (span.map(|s| s.file.clone()), span.map_or(0, |s| s.range.start), d.severity, d.code)
+            (span.map(|s| s.file().clone()), span.map_or(0, |s| s.range.start), d.severity, d.code)
         };
         key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
     });
@@ -194,23 +235,15 @@ pub fn text(diagnostics: &[Diagnostic], colour: bool) -> String {
         };
         let mut group = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code).elements(
             diagnostic.span.iter().map(|span| {
-                let mut snippet = Snippet::source(&*span.text)
-                    .path(&*span.file)
-                    .annotation(AnnotationKind::Primary.span(span.first_line()).label(diagnostic.label.as_str()));
-                for (other, label) in diagnostic.notes.iter().filter(|(other, _)| other.file == span.file) {
-                    snippet =
-                        snippet.annotation(AnnotationKind::Context.span(other.first_line()).label(label.as_str()));
-                }
-                snippet
+                let mut marks = vec![(AnnotationKind::Primary, span, diagnostic.label.as_str())];
+                let here = diagnostic.notes.iter().filter(|(other, _)| other.file() == span.file());
+                marks.extend(here.map(|(other, label)| (AnnotationKind::Context, other, label.as_str())));
+                excerpt(&span.source, &marks)
             }),
         );
-        let elsewhere = |other: &Span| diagnostic.span.as_ref().is_none_or(|span| span.file != other.file);
+        let elsewhere = |other: &Span| diagnostic.span.as_ref().is_none_or(|span| span.file() != other.file());
         for (other, label) in diagnostic.notes.iter().filter(|(other, _)| elsewhere(other)) {
-            group = group.element(
-                Snippet::source(&*other.text)
-                    .path(&*other.file)
-                    .annotation(AnnotationKind::Context.span(other.first_line()).label(label.as_str())),
-            );
+            group = group.element(excerpt(&other.source, &[(AnnotationKind::Context, other, label.as_str())]));
         }
         if let Some(help) = &diagnostic.help {
             group = group.element(Level::HELP.message(help.as_str()));
@@ -222,6 +255,23 @@ pub fn text(diagnostics: &[Diagnostic], colour: bool) -> String {
         let _ = writeln!(out, "and {} more", diagnostics.len() - PRINTED_MAX);
     }
     out
+}
+
+/// The lines that are marked, and none before or after: the renderer reads all that it is given.
+fn excerpt<'s>(source: &'s Source, marks: &[(AnnotationKind, &'s Span, &'s str)]) -> Snippet<'s, Annotation<'s>> {
+    let spans = || marks.iter().map(|(_, span, _)| span.first_line());
+    let first = source.line_of(spans().map(|span| span.start).min().unwrap_or(0));
+    let start = source.line_starts.get(first).copied().unwrap_or(0);
+    let last = source.line_of(spans().map(|span| span.end).max().unwrap_or(0));
+    let end = source.line_starts.get(last + 1).copied().unwrap_or(source.text.len());
+    let annotations = marks.iter().map(|(kind, span, label)| {
+        let at = span.first_line();
+        kind.span(at.start - start..at.end - start).label(*label)
+    });
+    Snippet::source(source.text.get(start..end).unwrap_or_default())
+        .line_start(first + 1)
+        .path(&*source.name)
+        .annotations(annotations)
 }
 
 /// `2 errors, 1 warning`.

@@ -12,7 +12,7 @@ use foldhash::HashMap;
 
 pub use self::{
     kinds::{KINDS, Kind, KindInfo},
-    sources::{Source, Sources, read_paths},
+    sources::{Sources, read_paths},
     validate::closest,
 };
 use self::{
@@ -20,7 +20,7 @@ use self::{
     validate::validate,
 };
 use crate::{
-    diagnostics::{Diagnostic, Span},
+    diagnostics::{Diagnostic, Source, Span},
     snapshot::{DocumentId, Location},
 };
 
@@ -31,8 +31,7 @@ pub struct Document {
     pub id: DocumentId,
     /// What it says.
     pub value: Kind,
-    file: Arc<str>,
-    text: Arc<str>,
+    origin: Arc<Source>,
     root: Arc<Node>,
 }
 
@@ -51,7 +50,7 @@ impl Document {
                 node = item;
             }
         }
-        Span::new(self.file.clone(), self.text.clone(), node.at.clone())
+        Span::new(self.origin.clone(), node.at.clone())
     }
 
     /// Where the document's name is written.
@@ -66,7 +65,7 @@ impl Document {
 
     /// The text of the document, as it was written.
     pub fn source(&self) -> &str {
-        self.text.get(self.root.at.clone()).unwrap_or_default()
+        self.origin.text.get(self.root.at.clone()).unwrap_or_default()
     }
 }
 
@@ -75,7 +74,7 @@ pub fn parse(sources: &Sources) -> (Vec<Document>, Vec<Diagnostic>) {
     let mut diagnostics = sources.diagnostics.clone();
     let mut documents = Vec::new();
     for source in &sources.files {
-        let (nodes, mut faults) = tree::parse(&source.name, &source.text);
+        let (nodes, mut faults) = tree::parse(source);
         diagnostics.append(&mut faults);
         for node in nodes {
             read(source, node, &mut documents, &mut diagnostics);
@@ -85,8 +84,8 @@ pub fn parse(sources: &Sources) -> (Vec<Document>, Vec<Diagnostic>) {
     (documents, diagnostics)
 }
 
-fn read(source: &Source, node: Node, documents: &mut Vec<Document>, diagnostics: &mut Vec<Diagnostic>) {
-    let span = |at: &std::ops::Range<usize>| Span::new(source.name.clone(), source.text.clone(), at.clone());
+fn read(source: &Arc<Source>, node: Node, documents: &mut Vec<Document>, diagnostics: &mut Vec<Diagnostic>) {
+    let span = |at: &std::ops::Range<usize>| Span::new(source.clone(), at.clone());
     let Value::Mapping(_) = node.value else {
         diagnostics.push(
             Diagnostic::error("not-a-document", "a document must be a mapping").at(span(&node.at), "this is none"),
@@ -144,13 +143,7 @@ fn read(source: &Source, node: Node, documents: &mut Vec<Document>, diagnostics:
                 namespace: metadata.namespace.as_deref().unwrap_or("default").into(),
                 name: metadata.name.as_str().into(),
             };
-            documents.push(Document {
-                id,
-                value,
-                file: source.name.clone(),
-                text: source.text.clone(),
-                root: Arc::new(node),
-            });
+            documents.push(Document { id, value, origin: source.clone(), root: Arc::new(node) });
         }
         // The schema lets through what only serde can tell (a choice of types).
         Err(error) => diagnostics

@@ -7,27 +7,18 @@ use std::{
     sync::Arc,
 };
 
-use crate::diagnostics::Diagnostic;
+use crate::diagnostics::{Diagnostic, Source};
 
 /// The largest file that is read, in bytes.
 pub(super) const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The deepest folder below one that was named.
 const FOLDER_DEPTH_MAX: usize = 16;
 
-/// A file and its text.
-#[derive(Debug, Clone)]
-pub struct Source {
-    /// As it was named, or found below a folder that was.
-    pub name: Arc<str>,
-    /// What it holds.
-    pub text: Arc<str>,
-}
-
 /// All files.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// In a stable order.
-    pub files: Vec<Source>,
+    pub files: Vec<Arc<Source>>,
     /// What could not be read.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -35,7 +26,7 @@ pub struct Sources {
 impl Sources {
     /// One text, for tests and tools.
     pub fn of_text(name: &str, text: &str) -> Self {
-        Self { files: vec![Source { name: name.into(), text: text.into() }], diagnostics: Vec::new() }
+        Self { files: vec![Arc::new(Source::new(name, text))], diagnostics: Vec::new() }
     }
 }
 
@@ -101,7 +92,7 @@ fn read_file(path: &Path, sources: &mut Sources) {
     match read {
         Ok(text) => {
             let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-            sources.files.push(Source { name: path.display().to_string().into(), text: text.into() });
+            sources.files.push(Arc::new(Source::new(path.display().to_string(), text)));
         }
         Err(error) => sources.diagnostics.push(unreadable(path, &error)),
     }

@@ -8,12 +8,14 @@ use std::{ops::Range, sync::Arc};
 use foldhash::HashMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span as YamlSpan};
 
-use crate::diagnostics::{Diagnostic, Span};
+use crate::diagnostics::{Diagnostic, Source, Span};
 
 /// The deepest nesting of one document.
 pub(super) const DEPTH_MAX: usize = 64;
 /// The most nodes of one file, aliases expanded.
 pub(super) const NODES_MAX: usize = 5_000_000;
+/// The most nodes of one file that stand there because of an alias: a few hundred bytes can ask for billions.
+pub(super) const ALIASED_NODES_MAX: usize = 100_000;
 
 /// A node and where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,16 +64,16 @@ impl Node {
 }
 
 /// Reads all documents of one file. What cannot be read at all is one diagnostic, and ends the file there.
-pub(super) fn parse(file: &Arc<str>, text: &Arc<str>) -> (Vec<Node>, Vec<Diagnostic>) {
+pub(super) fn parse(source: &Arc<Source>) -> (Vec<Node>, Vec<Diagnostic>) {
     let mut builder = Builder {
-        file,
-        text,
-        offsets: Offsets::new(text),
+        source,
+        offsets: Offsets::new(source),
         anchors: HashMap::default(),
         nodes: 0,
+        aliased_nodes: 0,
         diagnostics: Vec::new(),
     };
-    let mut parser = Parser::new_from_str(text);
+    let mut parser = Parser::new_from_str(&source.text);
     let mut documents = Vec::new();
     while let Ok((event, _)) = builder.next(&mut parser) {
         if let Event::DocumentStart(_) = event {
@@ -90,11 +92,11 @@ pub(super) fn parse(file: &Arc<str>, text: &Arc<str>) -> (Vec<Node>, Vec<Diagnos
 struct Stop;
 
 struct Builder<'a> {
-    file: &'a Arc<str>,
-    text: &'a Arc<str>,
+    source: &'a Arc<Source>,
     offsets: Offsets,
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    aliased_nodes: usize,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -133,10 +135,11 @@ impl Builder<'_> {
     ) -> Result<Node, Stop> {
         let start = self.offsets.byte(span.start.index());
         self.nodes += 1;
-        if depth > DEPTH_MAX || self.nodes > NODES_MAX {
-            let message = format!("nested deeper than {DEPTH_MAX} levels, or more than {NODES_MAX} values in a file");
-            self.report("too-large", message, start..start + 1, "from here on");
-            return Err(Stop);
+        if depth > DEPTH_MAX {
+            return Err(self.too_large(format!("nested deeper than {DEPTH_MAX} levels"), start));
+        }
+        if self.nodes > NODES_MAX {
+            return Err(self.too_large(format!("more than {NODES_MAX} values in a file"), start));
         }
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => {
@@ -155,12 +158,25 @@ impl Builder<'_> {
             }
             Event::MappingStart(anchor, _) => return self.mapping(parser, start, anchor, depth),
             Event::Alias(anchor) => {
-                let Some(node) = self.anchors.get(&anchor).cloned() else {
-                    self.report("yaml-syntax", "unknown anchor".into(), start..start + 1, "refers to nothing");
+                let Some(node) = self.anchors.get(&anchor) else {
+                    // An anchor around this alias is not finished yet.
+                    self.report(
+                        "yaml-syntax",
+                        "the alias contains itself".into(),
+                        start..start + 1,
+                        "refers to itself",
+                    );
                     return Err(Stop);
                 };
-                self.nodes += count(&node);
-                return Ok(node);
+                let size = count(node);
+                self.nodes += size;
+                self.aliased_nodes += size;
+                // Before the copy is made.
+                if self.aliased_nodes > ALIASED_NODES_MAX {
+                    let message = format!("aliases stand for more than {ALIASED_NODES_MAX} values in a file");
+                    return Err(self.too_large(message, start));
+                }
+                return Ok(node.clone());
             }
             _ => {
                 self.report("yaml-syntax", "unexpected end".into(), start..start + 1, "here");
@@ -207,16 +223,22 @@ impl Builder<'_> {
     fn finish(&mut self, value: Value, start: usize, end: YamlSpan, anchor: usize) -> Node {
         let end = self.offsets.byte(end.end.index()).max(start);
         // Block collections end where the next thing begins: what is shown ends with their last line.
-        let trimmed = self.text.get(start..end).map_or(end, |text| start + text.trim_end().len());
+        let trimmed = self.source.text.get(start..end).map_or(end, |text| start + text.trim_end().len());
         let node = Node { value, at: start..trimmed };
         if anchor > 0 {
+            self.nodes += count(&node);
             self.anchors.insert(anchor, node.clone());
         }
         node
     }
 
     fn span(&self, at: Range<usize>) -> Span {
-        Span::new(self.file.clone(), self.text.clone(), at)
+        Span::new(self.source.clone(), at)
+    }
+
+    fn too_large(&mut self, message: String, start: usize) -> Stop {
+        self.report("too-large", message, start..start + 1, "from here on");
+        Stop
     }
 
     fn report(&mut self, code: &'static str, message: String, at: Range<usize>, label: &str) {
@@ -236,20 +258,21 @@ fn count(node: &Node) -> usize {
 /// The parser counts characters; everything else counts bytes.
 struct Offsets {
     /// `None` while the two are the same.
-    bytes: Option<Vec<usize>>,
+    bytes: Option<Vec<u32>>,
     length: usize,
 }
 
 impl Offsets {
-    fn new(text: &str) -> Self {
-        let bytes = (!text.is_ascii()).then(|| text.char_indices().map(|(at, _)| at).collect());
-        Self { bytes, length: text.len() }
+    fn new(source: &Source) -> Self {
+        // Files are smaller than 4 GiB by far.
+        let bytes = (!source.is_ascii()).then(|| source.text.char_indices().map(|(at, _)| at as u32).collect());
+        Self { bytes, length: source.text.len() }
     }
 
     fn byte(&self, character: usize) -> usize {
         match &self.bytes {
             None => character.min(self.length),
-            Some(bytes) => bytes.get(character).copied().unwrap_or(self.length),
+            Some(bytes) => bytes.get(character).map_or(self.length, |at| *at as usize),
         }
     }
 }
