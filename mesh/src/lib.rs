@@ -7,6 +7,7 @@ pub mod drain;
 pub mod endpoints;
 pub mod http;
 pub mod io;
+pub mod listen;
 pub mod telemetry;
 pub mod timer;
 pub mod tls;
