@@ -5,6 +5,7 @@
 pub mod connections;
 pub mod drain;
 pub mod endpoints;
+pub mod handover;
 pub mod http;
 pub mod io;
 pub mod listen;
