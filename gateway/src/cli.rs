@@ -33,6 +33,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Say what would become of one request, and which line of which document decides.
     Explain(ExplainArgs),
+    /// Print the JSON Schema of the documents, for editors, or CustomResourceDefinitions, for clusters.
+    Schema(SchemaArgs),
 }
 
 /// `portcullis demo`.

@@ -4,12 +4,12 @@ use std::{io::IsTerminal, process::ExitCode};
 
 use clap::Parser;
 use portcullis_gateway::{
-    cli::{CheckArgs, CheckFormat, Cli, Command},
+    cli::{CheckArgs, CheckFormat, Cli, Command, SchemaArgs},
     explain::explain,
     logging,
     run::{RunError, run},
 };
-use portcullis_policy::{check::check, diagnostics};
+use portcullis_policy::{check::check, diagnostics, schema};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         },
         Command::Check(arguments) => Ok(check_documents(&arguments)),
         Command::Explain(arguments) => explain(&arguments),
+        Command::Schema(arguments) => Ok(print_schema(&arguments)),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("{error}");
@@ -49,4 +50,14 @@ fn check_documents(arguments: &CheckArgs) -> ExitCode {
         CheckFormat::Sarif => println!("{:#}", diagnostics::sarif(&report.diagnostics, env!("CARGO_PKG_VERSION"))),
     }
     if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[expect(clippy::print_stdout, reason = "what was asked for goes to standard output")]
+fn print_schema(arguments: &SchemaArgs) -> ExitCode {
+    if arguments.crd {
+        print!("{}", schema::yaml(&schema::custom_resource_definitions()));
+    } else {
+        println!("{:#}", schema::json_schema());
+    }
+    ExitCode::SUCCESS
 }

@@ -72,9 +72,10 @@ impl Source {
     fn location(&self, at: usize) -> Location {
         let line = self.line_of(at);
         let start = self.line_starts.get(line).copied().unwrap_or(0);
-        let column = match self.is_ascii {
-            true => at.saturating_sub(start),
-            false => self.text.get(start..at).unwrap_or_default().chars().count(),
+        let column = if self.is_ascii {
+            at.saturating_sub(start)
+        } else {
+            self.text.get(start..at).unwrap_or_default().chars().count()
         };
         Location { file: self.name.clone(), line: line as u32 + 1, column: column as u32 + 1 }
     }

@@ -10,6 +10,7 @@ pub mod compile;
 pub mod diagnostics;
 pub mod documents;
 pub mod routes;
+pub mod schema;
 pub mod snapshot;
 
 pub use snapshot::Snapshot;

@@ -46,6 +46,33 @@ pub fn check(format: &str, text: &str) -> Result<(), Fault> {
             "not an address",
             "the port has a field of its own",
         ),
+        "port-name" if !is_label(text) => {
+            fault(format!("`{text}` is neither a port nor the name of one"), "not a port", "write a number or a name")
+        }
+        "label" if !is_label(text) => fault(
+            format!("`{text}` is not the name of a namespace"),
+            "not a name",
+            "lower-case letters, digits and `-`, with a letter or digit at both ends, at most 63 characters",
+        ),
+        "trust-domain" if format!("spiffe://{text}").parse::<SpiffeId>().is_err() || text.contains('/') => fault(
+            format!("`{text}` is not a trust domain"),
+            "not a trust domain",
+            "write it without `spiffe://` and without a path, like `corp.example`",
+        ),
+        "url" | "https-url" | "ldap-url" => url(format, text),
+        "host-port" if !is_host_port(text) => fault(
+            format!("`{text}` is not a host and a port"),
+            "not a host and a port",
+            "write it like `siem.corp.example:6514`",
+        ),
+        "absolute-path" if !text.starts_with('/') => {
+            fault(format!("`{text}` is not a path"), "not a path", "paths begin with `/`")
+        }
+        "header-value" if http::HeaderValue::from_str(text).is_err() => fault(
+            format!("`{}` cannot be the value of a header", text.escape_debug()),
+            "not a header value",
+            "no line breaks and no other control characters",
+        ),
         "object-name" | "section-name" if !is_object_name(text) => fault(
             format!("`{text}` is not a name"),
             "not a name",
@@ -75,6 +102,46 @@ pub fn check(format: &str, text: &str) -> Result<(), Fault> {
         },
         _ => Ok(()),
     }
+}
+
+/// The scheme that is meant, a host, and nothing that no server needs.
+fn url(format: &str, text: &str) -> Result<(), Fault> {
+    let (schemes, example): (&[&str], _) = match format {
+        "url" => (&["https", "http"], "https://guard.corp.example/v1"),
+        "https-url" => (&["https"], "https://id.corp.example"),
+        _ => (&["ldaps", "ldap"], "ldaps://dc1.corp.example"),
+    };
+    let parsed = text.parse::<http::Uri>().ok();
+    let has_host = parsed.as_ref().and_then(http::Uri::host).is_some_and(|host| !host.is_empty());
+    let scheme = parsed.as_ref().and_then(http::Uri::scheme_str);
+    if has_host && scheme.is_some_and(|scheme| schemes.contains(&scheme)) {
+        return Ok(());
+    }
+    let what = if format == "https-url" { "an https URL" } else { "a URL that can be used here" };
+    fault(format!("`{text}` is not {what}"), "not such a URL", &format!("write it like `{example}`"))
+}
+
+/// The regular expression of a format, for those who check documents without us; it may let more pass than [`check`]
+/// does, never less.
+pub fn pattern(format: &str) -> Option<&'static str> {
+    Some(match format {
+        "duration" => "^([0-9]{1,5}(h|m|s|ms)){1,4}$",
+        "quantity" => "^[0-9]+(k|M|G|T|Ki|Mi|Gi|Ti)?$",
+        "hostname" => r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        "hostname-pattern" => r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        "object-name" | "section-name" => r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$",
+        "label" => "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
+        "header-name" => r"^[-A-Za-z0-9!#$%&'*+.^_`|~]+$",
+        "header-value" => r"^[^\x00-\x08\x0a-\x1f\x7f]*$",
+        "spiffe-id" => r"^spiffe://[-a-z0-9._]+(/[-A-Za-z0-9._]+)*$",
+        "trust-domain" => "^[-a-z0-9._]+$",
+        "url" => r"^https?://[^\s/]+",
+        "https-url" => r"^https://[^\s/]+",
+        "ldap-url" => r"^ldaps?://[^\s/]+",
+        "absolute-path" => "^/",
+        "host-port" => r"^.+:[0-9]{1,5}$",
+        _ => return None,
+    })
 }
 
 /// A regular expression that matches whole values, with its size bounded.
@@ -155,6 +222,20 @@ pub fn is_hostname(text: &str) -> bool {
         })
 }
 
+fn is_label(text: &str) -> bool {
+    text.len() <= 63 && is_object_name(text) && !text.contains('.')
+}
+
+fn is_host_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let is_host = match address {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => host.parse::<std::net::Ipv4Addr>().is_ok() || is_hostname(host),
+    };
+    is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
 fn is_object_name(text: &str) -> bool {
     let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
@@ -164,6 +245,7 @@ fn is_object_name(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]
@@ -179,6 +261,38 @@ mod tests {
         for wrong in ["", "s", "1", "1d", "1.5s", "-1s", "100000s", "1s1s1s1s1s", "1 s"] {
             check(wrong, None);
         }
+    }
+
+    #[test]
+    fn patterns_let_pass_what_is_right() {
+        let check = |format: &str, right: &[&str], wrong: &[&str]| {
+            let pattern = regex::Regex::new(pattern(format).unwrap()).unwrap();
+            for text in right {
+                assert!(check(format, text).is_ok() && pattern.is_match(text), "{format}: {text}");
+            }
+            for text in wrong {
+                assert!(check(format, text).is_err(), "{format}: {text}");
+            }
+        };
+        check("duration", &["30s", "1h30m", "500ms"], &["", "1.5s"]);
+        check("quantity", &["0", "256Mi", "2Gi"], &["", "Mi", "1.5Gi", "99999999999Ti"]);
+        check("hostname", &["a", "llm.corp.example"], &["", "A", "a.", "-a", "10.0.0.1", "a:1", "*.a"]);
+        check("hostname-pattern", &["a", "*.corp.example"], &["*", "*a.b", "*.*.a", "*.10.0.0.1"]);
+        check("object-name", &["a", "a-b.c"], &["", "A", "a_b", "-a", "a."]);
+        check("label", &["a", "team-1"], &["", "a.b", "A"]);
+        check("header-name", &["x-tenant", "ETag", "x_y!"], &["", "x y", "x:y", "ü"]);
+        check("header-value", &["", "a b\t;c"], &["a\nb", "a\rb", "\u{7f}"]);
+        check("spiffe-id", &["spiffe://corp.example/ns/a/sa/b"], &["corp.example", "spiffe://", "spiffe://A/b"]);
+        check("trust-domain", &["corp.example"], &["", "spiffe://corp.example", "corp.example/a", "Corp"]);
+        check("url", &["http://guard:8080/v1", "https://guard.example"], &["guard", "ftp://guard", "http://"]);
+        check("https-url", &["https://id.corp.example/realm"], &["http://id.corp.example", "https://", "id"]);
+        check("ldap-url", &["ldaps://dc1.corp.example", "ldap://dc1:389"], &["dc1", "https://dc1", "ldaps://"]);
+        check("absolute-path", &["/", "/health"], &["", "health"]);
+        check(
+            "host-port",
+            &["siem.corp.example:6514", "10.0.0.1:1", "[::1]:514"],
+            &["siem", "siem:0", "::1:514", ":1"],
+        );
     }
 
     #[test]

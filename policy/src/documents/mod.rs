@@ -10,14 +10,16 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
+pub(crate) use self::validate::words;
+use self::{
+    kinds::api_version,
+    tree::{Node, Value},
+    validate::validate,
+};
 pub use self::{
     kinds::{KINDS, Kind, KindInfo},
     sources::{Sources, read_paths},
     validate::closest,
-};
-use self::{
-    tree::{Node, Value},
-    validate::validate,
 };
 use crate::{
     diagnostics::{Diagnostic, Source, Span},
@@ -82,6 +84,14 @@ pub fn parse(sources: &Sources) -> (Vec<Document>, Vec<Diagnostic>) {
     }
     refuse_duplicates(&documents, &mut diagnostics);
     (documents, diagnostics)
+}
+
+/// What a text says to a reader who knows no schema.
+#[cfg(test)]
+pub(crate) fn read_untyped(text: &str) -> Vec<serde_json::Value> {
+    let (nodes, diagnostics) = tree::parse(&Arc::new(Source::new("text", text)));
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+    nodes.iter().map(validate::untyped).collect()
 }
 
 fn read(source: &Arc<Source>, node: Node, documents: &mut Vec<Document>, diagnostics: &mut Vec<Diagnostic>) {
@@ -149,10 +159,6 @@ fn read(source: &Arc<Source>, node: Node, documents: &mut Vec<Document>, diagnos
         Err(error) => diagnostics
             .push(Diagnostic::error("invalid-document", error.to_string()).at(span(&node.at), "in this document")),
     }
-}
-
-fn api_version(group: &str, version: &str) -> String {
-    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }
 
 /// A kind of a group that we read is a mistake; other groups' documents are none of our business.

@@ -46,8 +46,12 @@ impl Walker<'_> {
     }
 
     fn walk(&mut self, node: &Node, schema: &Json) -> Json {
-        let Some(schema) = resolve(schema) else { return untyped(node) };
-        if node.is_null() && allows(schema, "null") {
+        let Some((schema, allows_null)) = resolve(schema) else { return untyped(node) };
+        if node.is_null() && allows_null {
+            if schema.get("properties").is_none() && schema.get("additionalProperties") == Some(&Json::Bool(false)) {
+                // A word that says something by standing there, as `plaintext: {}` does, must not half stand there.
+                self.report("wrong-type", node, "expected `{}`, found nothing".to_owned(), "`{}` belongs here");
+            }
             return Json::Null;
         }
         if let Some(words) = words(schema) {
@@ -68,11 +72,14 @@ impl Walker<'_> {
         let empty = Map::new();
         let properties = schema.get("properties").and_then(Json::as_object).unwrap_or(&empty);
         let additional = schema.get("additionalProperties");
+        let passed_over = schema.get("x-passed-over").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
         let mut object = Map::with_capacity(entries.len());
         for (key, value) in entries {
             let name = key.text().unwrap_or_default();
             if let Some(of) = properties.get(name) {
                 object.insert(name.to_owned(), self.walk(value, of));
+            } else if passed_over.iter().any(|field| field == name) {
+                object.insert(name.to_owned(), untyped(value));
             } else if additional == Some(&Json::Bool(false)) {
                 self.unknown_field(key, name, properties, entries);
             } else if let Some(of @ Json::Object(_)) = additional {
@@ -87,7 +94,41 @@ impl Walker<'_> {
                 self.report("missing-field", node, format!("missing field `{name}`"), format!("`{name}` belongs here"));
             }
         }
+        self.exactly_one(node, entries, schema);
         Json::Object(object)
+    }
+
+    /// What `oneOf` says of an object here: which of several fields belongs into it.
+    fn exactly_one(&mut self, node: &Node, entries: &[(Node, Node)], schema: &Map<String, Json>) {
+        let choices = schema.get("oneOf").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+        let names: Vec<&str> = choices.iter().filter_map(|choice| choice.get("required")?.get(0)?.as_str()).collect();
+        if names.is_empty() {
+            return;
+        }
+        let present: Vec<&Node> = entries
+            .iter()
+            .map(|(key, _)| key)
+            .filter(|key| key.text().is_some_and(|key| names.contains(&key)))
+            .collect();
+        let all = list(names.iter().copied(), "and");
+        match present.as_slice() {
+            [_] => {}
+            [] => {
+                // Something like them may stand there already, and has been reported.
+                let is_misspelt = entries.iter().any(|(key, _)| {
+                    let key = key.text().unwrap_or_default();
+                    closest(key, names.iter().copied()).is_some()
+                });
+                if !is_misspelt {
+                    let message = format!("exactly one of {all} belongs here, and none is");
+                    self.report("exactly-one", node, message, "none of them");
+                }
+            }
+            [_, second, ..] => {
+                let message = format!("exactly one of {all} belongs here");
+                self.report("exactly-one", second, message, "one too many").help = Some("keep one of them".to_owned());
+            }
+        }
     }
 
     fn unknown_field(&mut self, key: &Node, name: &str, known: &Map<String, Json>, present: &[(Node, Node)]) {
@@ -97,11 +138,10 @@ impl Walker<'_> {
         if let Some(meant) = closest(name, absent.map(String::as_str)) {
             message = format!("{message}, did you mean `{meant}`?");
         } else {
-            let fields: Vec<String> = known.keys().map(|field| format!("`{field}`")).collect();
-            help = Some(if fields.is_empty() {
+            help = Some(if known.is_empty() {
                 "there are no fields here: write `{}`".to_owned()
             } else {
-                format!("the fields here are {}", fields.join(", "))
+                format!("the fields here are {}", list(known.keys().map(String::as_str), "and"))
             });
         }
         self.report("unknown-field", key, message, "not a field").help = help;
@@ -113,16 +153,18 @@ impl Walker<'_> {
         {
             return Json::String(text.to_owned());
         }
-        let list = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-        let Some(text) = node.text() else {
-            return self.report("wrong-type", node, format!("expected one of {list}"), "not a word").null();
+        let values = list(words.iter().copied(), "or");
+        let Some(text) = node.text().filter(|_| !node.is_null()) else {
+            let message = format!("expected {values}, found {}", found(node));
+            self.report("wrong-type", node, message, "of another type");
+            return Json::Null;
         };
         let mistake = self.report("unknown-value", node, format!("unknown value `{text}`"), "not one of the values");
         match closest(text, words.iter().copied()) {
             Some(meant) => mistake.message = format!("unknown value `{text}`, did you mean `{meant}`?"),
-            None => mistake.help = Some(format!("the values are {list}")),
+            None => mistake.help = Some(format!("write {values}")),
         }
-        mistake.null()
+        Json::Null
     }
 
     fn scalar(&mut self, node: &Node, text: &str, plain: bool, schema: &Map<String, Json>) -> Json {
@@ -138,16 +180,20 @@ impl Walker<'_> {
             return Json::Bool(text.eq_ignore_ascii_case("true"));
         }
         let is_other = plain && (number.is_some() || matches!(text, "true" | "false")) || node.is_null();
-        if allows(schema, "string") && !is_other {
-            if let Some(format) = schema.get("format").and_then(Json::as_str)
-                && let Err(fault) = formats::check(format, text)
-            {
-                let mistake = self.report("invalid-value", node, fault.message, fault.label);
-                mistake.help = fault.help;
-            }
-            return Json::String(text.to_owned());
+        if !allows(schema, "string") || node.is_null() {
+            return self.wrong_type(node, schema);
         }
-        self.wrong_type(node, schema)
+        if let Some(format) = schema.get("format").and_then(Json::as_str)
+            && let Err(fault) = formats::check(format, text)
+        {
+            let mistake = self.report("invalid-value", node, fault.message, fault.label);
+            mistake.help = fault.help;
+        } else if is_other {
+            return self.wrong_type(node, schema);
+        } else if text.is_empty() && schema.get("minLength").is_some() {
+            self.report("invalid-value", node, "an empty string says nothing here".to_owned(), "empty");
+        }
+        Json::String(text.to_owned())
     }
 
     fn range(&mut self, node: &Node, number: &Number, schema: &Map<String, Json>) {
@@ -175,45 +221,62 @@ impl Walker<'_> {
         ];
         let expected: Vec<&str> =
             names.iter().filter(|(word, _)| allows(schema, word)).map(|(_, name)| *name).collect();
-        let found = match &node.value {
-            Value::Mapping(_) => "a mapping".to_owned(),
-            Value::Sequence(_) => "a list".to_owned(),
-            Value::Scalar { .. } if node.is_null() => "nothing".to_owned(),
-            Value::Scalar { text, .. } => format!("`{text}`"),
+        let message = format!("expected {}, found {}", expected.join(" or "), found(node));
+        let help = match &node.value {
+            Value::Scalar { .. } if node.is_null() => None,
+            Value::Scalar { plain: true, .. } if allows(schema, "string") => Some("put it in quotes"),
+            Value::Scalar { text, plain: false } if is_other_unquoted(text, schema) => Some("remove the quotes"),
+            Value::Scalar { text, .. } if allows(schema, "boolean") => match text.to_lowercase().as_str() {
+                "yes" | "on" | "y" => Some("write `true`"),
+                "no" | "off" | "n" => Some("write `false`"),
+                _ => None,
+            },
+            _ => None,
         };
-        let message = format!("expected {}, found {found}", expected.join(" or "));
-        let is_scalar = matches!(&node.value, Value::Scalar { plain: true, .. }) && !node.is_null();
         let mistake = self.report("wrong-type", node, message, "of another type");
-        if is_scalar && allows(schema, "string") {
-            mistake.help = Some("put it in quotes".to_owned());
-        }
-        mistake.null()
-    }
-}
-
-impl Mistake {
-    fn null(&self) -> Json {
+        mistake.help = help.map(str::to_owned);
         Json::Null
     }
 }
 
-/// The schema itself, behind what schemars wraps around optional things. `None`: anything goes.
-fn resolve(schema: &Json) -> Option<&Map<String, Json>> {
+/// The schema itself, behind what schemars wraps around optional things, and whether nothing may stand there instead.
+/// `None`: anything goes.
+fn resolve(schema: &Json) -> Option<(&Map<String, Json>, bool)> {
     let object = schema.as_object()?;
     if let Some(any) = object.get("anyOf").and_then(Json::as_array) {
         let is_null = |schema: &&Json| schema.get("type").and_then(Json::as_str) == Some("null");
-        let others: Vec<&Json> = any.iter().filter(|schema| !is_null(schema)).collect();
-        if let [only] = others.as_slice() {
-            return resolve(only);
-        }
-        // A choice of scalar types (`IntOrString`): serde says the rest.
-        return None;
+        let other = any.iter().find(|schema| !is_null(schema))?;
+        return resolve(other).map(|(schema, _)| (schema, true));
     }
-    (object.contains_key("type")
-        || object.contains_key("enum")
-        || object.contains_key("oneOf")
-        || object.contains_key("properties"))
-    .then_some(object)
+    let says_something = ["type", "enum", "oneOf", "properties"].iter().any(|word| object.contains_key(*word));
+    says_something.then(|| (object, allows(object, "null")))
+}
+
+/// What stands there, in words.
+fn found(node: &Node) -> String {
+    match &node.value {
+        Value::Mapping(_) => "a mapping".to_owned(),
+        Value::Sequence(_) => "a list".to_owned(),
+        Value::Scalar { .. } if node.is_null() => "nothing".to_owned(),
+        Value::Scalar { text, plain: true } => format!("`{text}`"),
+        Value::Scalar { text, plain: false } => format!("`\"{text}\"`"),
+    }
+}
+
+/// Whether a quoted text would be of the right type without its quotes.
+fn is_other_unquoted(text: &str, schema: &Map<String, Json>) -> bool {
+    let is_number = number(text).is_some_and(|number| !number.is_f64() || allows(schema, "number"));
+    is_number && allows(schema, "integer") || allows(schema, "boolean") && matches!(text, "true" | "false")
+}
+
+/// `` `a`, `b` or `c` ``.
+fn list<'w>(words: impl Iterator<Item = &'w str>, joint: &str) -> String {
+    let mut words: Vec<String> = words.map(|word| format!("`{word}`")).collect();
+    match words.pop() {
+        Some(last) if words.is_empty() => last,
+        Some(last) => format!("{} {joint} {last}", words.join(", ")),
+        None => String::new(),
+    }
 }
 
 fn allows(schema: &Map<String, Json>, word: &str) -> bool {
@@ -225,20 +288,17 @@ fn allows(schema: &Map<String, Json>, word: &str) -> bool {
 }
 
 /// The words of an enumeration, in either of the shapes that schemars gives it.
-fn words(schema: &Map<String, Json>) -> Option<Vec<&str>> {
+pub(crate) fn words(schema: &Map<String, Json>) -> Option<Vec<&str>> {
     if let Some(words) = schema.get("enum").and_then(Json::as_array) {
         return Some(words.iter().filter_map(Json::as_str).collect());
     }
     let choices = schema.get("oneOf")?.as_array()?;
     let mut words = Vec::new();
     for choice in choices {
-        match (choice.get("const").and_then(Json::as_str), choice.get("enum").and_then(Json::as_array)) {
-            (Some(word), _) => words.push(word),
-            (None, Some(more)) => words.extend(more.iter().filter_map(Json::as_str)),
-            (None, None) => {}
-        }
+        words.extend(choice.get("const").and_then(Json::as_str));
+        words.extend(choice.get("enum").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str));
     }
-    Some(words)
+    (!words.is_empty()).then_some(words)
 }
 
 /// The greatest value of an unsigned integer format.
@@ -273,7 +333,7 @@ fn number(text: &str) -> Option<Number> {
 }
 
 /// A part of a document that no schema describes.
-fn untyped(node: &Node) -> Json {
+pub(super) fn untyped(node: &Node) -> Json {
     match &node.value {
         Value::Mapping(entries) => entries
             .iter()

@@ -76,9 +76,21 @@ pub struct ServicePort {
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(transform = int_or_string)]
 pub enum IntOrString {
     Int(u16),
     String(String),
+}
+
+/// One schema of two types, rather than a choice of two schemas.
+fn int_or_string(schema: &mut schemars::Schema) {
+    *schema = schemars::json_schema!({
+        "type": ["integer", "string"],
+        "minimum": 1,
+        "maximum": 65535,
+        "format": "port-name",
+        "x-kubernetes-int-or-string": true,
+    });
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

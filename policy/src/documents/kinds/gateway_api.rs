@@ -36,9 +36,9 @@ kind!(ReferenceGrant, ReferenceGrantSpec);
 
 macro_rules! object {
     ($(#[$meta:meta])* pub struct $name:ident { $($body:tt)* }) => {
-        $(#[$meta])*
         #[derive(Debug, Clone, Deserialize, JsonSchema)]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        $(#[$meta])*
         pub struct $name { $($body)* }
     };
 }
@@ -220,6 +220,7 @@ pub struct ObjectReference {
     pub group: Option<String>,
     pub kind: Option<String>,
     pub name: String,
+    #[schemars(extend("format" = "label"))]
     pub namespace: Option<String>,
 }}
 
@@ -227,9 +228,11 @@ object! {
 pub struct ParentReference {
     pub group: Option<String>,
     pub kind: Option<String>,
+    #[schemars(extend("format" = "label"))]
     pub namespace: Option<String>,
     pub name: String,
     pub section_name: Option<String>,
+    #[schemars(range(min = 1))]
     pub port: Option<u16>,
 }}
 
@@ -363,6 +366,7 @@ object! {
 pub struct HeaderValue {
     #[schemars(extend("format" = "header-name"))]
     pub name: String,
+    #[schemars(extend("format" = "header-value"))]
     pub value: String,
 }}
 
@@ -438,7 +442,9 @@ pub struct BackendObjectReference {
     pub group: Option<String>,
     pub kind: Option<String>,
     pub name: String,
+    #[schemars(extend("format" = "label"))]
     pub namespace: Option<String>,
+    #[schemars(range(min = 1))]
     pub port: Option<u16>,
 }}
 
@@ -447,7 +453,9 @@ pub struct BackendRef {
     pub group: Option<String>,
     pub kind: Option<String>,
     pub name: String,
+    #[schemars(extend("format" = "label"))]
     pub namespace: Option<String>,
+    #[schemars(range(min = 1))]
     pub port: Option<u16>,
     #[schemars(range(min = 0, max = 1_000_000))]
     pub weight: Option<u32>,

@@ -13,14 +13,22 @@ use serde_json::Value;
 /// Labels and annotations.
 pub type Labels = BTreeMap<String, String>;
 
-/// What every document says of itself. Kubernetes adds more, which is passed over.
+/// What every document says of itself. Clusters add more, which is passed over.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend(
+    "additionalProperties" = false,
+    "x-passed-over" = [
+        "uid", "resourceVersion", "generateName", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds",
+        "ownerReferences", "finalizers", "managedFields"
+    ]
+))]
 pub struct Metadata {
     /// Unique among its kind in its namespace.
     #[schemars(extend("format" = "object-name"))]
     pub name: String,
     /// `default` when not said.
+    #[schemars(extend("format" = "label"))]
     pub namespace: Option<String>,
     /// Labels.
     #[serde(default)]
@@ -107,6 +115,11 @@ kinds! {
     AuditSink(ours::AuditSink): "portcullis.dev", ["v1alpha1"], "AuditSink";
     PolicyTest(ours::PolicyTest): "portcullis.dev", ["v1alpha1"], "PolicyTest";
     TransportPolicy(ours::TransportPolicy): "portcullis.dev", ["v1alpha1"], "TransportPolicy";
+}
+
+/// `group/version`; the core group has no name.
+pub fn api_version(group: &str, version: &str) -> String {
+    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }
 
 /// Schemas without references: what a walker and a cluster want to see.

@@ -28,6 +28,7 @@ pub use shapes::*;
 
 object! {
 /// What stands behind a route: an engine, its models, its endpoints, how long it may take, how its load is known.
+#[schemars(extend("oneOf" = [{"required": ["endpoints"]}, {"required": ["serviceRef"]}, {"required": ["poolRef"]}]))]
 pub struct InferenceBackendSpec {
     /// What its endpoints speak.
     pub protocol: Protocol,
@@ -107,15 +108,19 @@ object! {
 /// A port of a Service.
 pub struct ServiceReference {
     /// The Service.
+    #[schemars(extend("format" = "object-name"))]
     pub name: String,
     /// Its namespace; the document's own when not said.
+    #[schemars(extend("format" = "label"))]
     pub namespace: Option<String>,
     /// Its port.
+    #[schemars(range(min = 1))]
     pub port: u16,
 }}
 
 object! {
 /// How bytes travel: exactly one.
+#[schemars(extend("oneOf" = [{"required": ["mtls"]}, {"required": ["plaintext"]}]))]
 pub struct TransportSpec {
     /// Mutual TLS between workloads.
     pub mtls: Option<Empty>,
@@ -167,6 +172,7 @@ object! {
 /// Active checks of each endpoint.
 pub struct HealthCheckSpec {
     /// `GET` this path; 2xx is healthy.
+    #[schemars(extend("format" = "absolute-path"))]
     pub path: String,
     /// Between two checks; 10 s when not said.
     #[schemars(extend("format" = "duration"))]
@@ -202,6 +208,7 @@ pub struct CertificateSpec {
 
 object! {
 /// Exactly one.
+#[schemars(extend("oneOf" = [{"required": ["local"]}, {"required": ["files"]}, {"required": ["acme"]}]))]
 pub struct Issuer {
     /// The authority in the gateway's state folder.
     pub local: Option<Empty>,
@@ -224,6 +231,7 @@ object! {
 /// RFC 8555.
 pub struct Acme {
     /// The directory's URL.
+    #[schemars(extend("format" = "https-url"))]
     pub directory: String,
     /// The account's contact.
     pub email: Option<String>,
@@ -231,6 +239,7 @@ pub struct Acme {
 
 object! {
 /// Where callers are known: exactly one of `oidc`, `ldap`, `apiKeys`, `mtls`.
+#[schemars(extend("oneOf" = [{"required": ["oidc"]}, {"required": ["ldap"]}, {"required": ["apiKeys"]}, {"required": ["mtls"]}]))]
 pub struct IdentityProviderSpec {
     /// OpenID Connect or OAuth 2 access credentials.
     pub oidc: Option<Oidc>,
@@ -249,6 +258,7 @@ object! {
 /// An OpenID Connect issuer.
 pub struct Oidc {
     /// Its issuer URL.
+    #[schemars(extend("format" = "https-url"))]
     pub issuer: String,
     /// Who a credential must be for.
     pub audiences: Vec<String>,
@@ -287,6 +297,7 @@ object! {
 /// A directory.
 pub struct Ldap {
     /// `ldaps://…`, several for fail-over.
+    #[schemars(extend("items" = {"type": "string", "format": "ldap-url"}))]
     pub urls: Vec<String>,
     /// Whose certificates are trusted.
     pub trust: Option<FileReference>,
@@ -372,6 +383,7 @@ object! {
 /// Client certificates.
 pub struct ClientMtls {
     /// Whose SPIFFE IDs are taken.
+    #[schemars(extend("format" = "trust-domain"))]
     pub trust_domain: String,
 }}
 
@@ -493,6 +505,7 @@ pub struct GuardrailPolicySpec {
 
 object! {
 /// One rule: a name, exactly one detector, an action.
+#[schemars(extend("oneOf" = [{"required": ["promptInjection"]}, {"required": ["pii"]}, {"required": ["secrets"]}, {"required": ["patterns"]}, {"required": ["words"]}, {"required": ["service"]}]))]
 pub struct GuardrailRule {
     /// Its name.
     pub name: String,
@@ -518,6 +531,7 @@ object! {
 /// A score for injected instructions.
 pub struct PromptInjection {
     /// From 0 to 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub threshold: f64,
 }}
 
@@ -544,6 +558,7 @@ pub struct GuardService {
     /// What it speaks.
     pub kind: GuardServiceKind,
     /// Where it is.
+    #[schemars(extend("format" = "url"))]
     pub url: String,
     /// Its configuration's name.
     pub config: Option<String>,
@@ -586,6 +601,7 @@ pub enum OnError {
 
 object! {
 /// What is told to the SIEM: exactly one of `syslog`, `file`, `http`, `otlp`.
+#[schemars(extend("oneOf" = [{"required": ["syslog"]}, {"required": ["file"]}, {"required": ["http"]}, {"required": ["otlp"]}]))]
 pub struct AuditSinkSpec {
     /// The shape of entries.
     pub format: AuditFormat,
@@ -617,6 +633,7 @@ object! {
 /// A syslog receiver.
 pub struct SyslogSink {
     /// Host and port.
+    #[schemars(extend("format" = "host-port"))]
     pub address: String,
     /// TLS towards it.
     pub tls: SyslogTls,
