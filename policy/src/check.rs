@@ -6,7 +6,7 @@ use crate::{
     Snapshot,
     compile::compile,
     diagnostics::{self, Class, Diagnostic, Severity},
-    documents::{Document, Sources, parse, read_paths},
+    documents::{Document, Parsed, Sources, parse_all, read_paths},
 };
 
 /// What reading, checking and compiling came to.
@@ -27,9 +27,11 @@ pub fn check(paths: &[PathBuf]) -> Report {
 
 /// Checks and compiles documents that have been read.
 pub fn check_sources(sources: &Sources) -> Report {
-    let (documents, mut diagnostics) = parse(sources);
+    let Parsed { documents, mut diagnostics, unread } = parse_all(sources);
     let compiled = compile(&documents);
-    diagnostics.extend(compiled.diagnostics);
+    // What only follows from a mistake that has been told already is not told: nothing is hidden by that, since an error
+    // stands in its place.
+    diagnostics.extend(compiled.diagnostics.into_iter().filter(|diagnostic| !unread.explains(diagnostic)));
     diagnostics::sort(&mut diagnostics);
     Report { diagnostics, documents, snapshot: compiled.snapshot }
 }

@@ -148,6 +148,20 @@ pub struct Diagnostic {
     pub notes: Vec<(Span, String)>,
     /// What to do.
     pub help: Option<String>,
+    /// The documents of which one would have to be there for this not to be said.
+    pub wanting: Vec<Wanted>,
+}
+
+/// A document that is not there. If it was written, and could not be read for a mistake of its own, that mistake is what
+/// people want to read of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    /// Its kind.
+    pub kind: Box<str>,
+    /// Its namespace.
+    pub namespace: Box<str>,
+    /// Its name; `None` means any.
+    pub name: Option<Box<str>>,
 }
 
 impl Diagnostic {
@@ -162,6 +176,7 @@ impl Diagnostic {
             label: String::new(),
             notes: Vec::new(),
             help: None,
+            wanting: Vec::new(),
         }
     }
 
@@ -204,6 +219,13 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Says which document is wanting.
+    #[must_use]
+    pub fn for_want_of(mut self, kind: &str, namespace: &str, name: Option<&str>) -> Self {
+        self.wanting.push(Wanted { kind: kind.into(), namespace: namespace.into(), name: name.map(Into::into) });
         self
     }
 

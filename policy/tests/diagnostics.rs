@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     path::{Path, PathBuf},
 };
@@ -50,4 +51,40 @@ fn what_is_said_about_each_mistake() {
         }
     }
     assert!(wrong.is_empty(), "{}\n(`BLESS=1` writes them anew)", wrong.join("\n"));
+}
+
+/// Said of files rather than of what is in them (`tests/reading.rs` has those), or by a second line of defence behind
+/// the schemas, which say it first.
+const ELSEWHERE: [&str; 5] =
+    ["unreadable", "no-documents", "invalid-document", "ambiguous-endpoints", "ambiguous-issuer"];
+
+#[test]
+fn every_kind_of_mistake_has_its_text() {
+    let mut sources = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut codes = BTreeSet::new();
+    while let Some(path) = sources.pop() {
+        if path.is_dir() {
+            sources.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for (at, _) in text.match_indices("Diagnostic::").chain(text.match_indices("self.report(")) {
+            let Some((call, rest)) = text.get(at..).unwrap().split_once('(') else { continue };
+            let makes = ["::error", "::warning", "::remark", "::reference", "::enforcement", ".report"];
+            let Some(code) = rest.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next()) else {
+                continue;
+            };
+            if makes.iter().any(|maker| call.ends_with(maker)) {
+                codes.insert(code.to_owned());
+            }
+        }
+    }
+    assert!(codes.len() > 40, "{codes:?}");
+    for (name, text) in rows() {
+        for diagnostic in report(&name, &text).diagnostics {
+            codes.remove(diagnostic.code);
+        }
+    }
+    codes.retain(|code| !ELSEWHERE.contains(&code.as_str()));
+    assert!(codes.is_empty(), "no text shows these: {codes:?}");
 }

@@ -33,7 +33,7 @@ impl<'d> AccessRules<'d> {
                         let found = inventory.find("IdentityProvider", &document.id.namespace, name);
                         if found.is_none() {
                             let path = format!("spec.authentication.providers[{index}]");
-                            diagnostics.push(not_found(document, &path, "IdentityProvider", name));
+                            diagnostics.push(inventory.not_found(document, &path, "IdentityProvider", name));
                         }
                         found.map(|found| found.id.clone())
                     });
@@ -77,7 +77,7 @@ impl<'d> AccessRules<'d> {
                     continue;
                 }
                 if inventory.find(&target.kind, &document.id.namespace, &target.name).is_none() {
-                    diagnostics.push(not_found(document, &path("name"), &target.kind, &target.name));
+                    diagnostics.push(inventory.not_found(document, &path("name"), &target.kind, &target.name));
                 }
                 let key = (target.kind.as_str(), &*document.id.namespace, target.name.as_str());
                 if let Some((first, _)) = by_target.get(&key) {
@@ -109,15 +109,11 @@ impl<'d> AccessRules<'d> {
 pub(super) fn uncovered(route: &Document, gateway: &DocumentId) -> Diagnostic {
     Diagnostic::error("no-access-policy", format!("no AccessPolicy says who may use {}", route.id))
         .at(route.name_span(), "open to nobody, and so refused")
+        .for_want_of("AccessPolicy", &route.id.namespace, None)
         .help(format!(
             "write an AccessPolicy in namespace `{}` with `targetRefs: [{{group: gateway.networking.k8s.io, kind: {}, name: {}}}]` \
              and either `authentication: {{providers: […]}}` or, to let everyone in, `authentication: {{anonymous: {{}}}}`; \
              one on Gateway {}/{} covers all of its routes",
             route.id.namespace, route.id.kind, route.id.name, gateway.namespace, gateway.name
         ))
-}
-
-pub(super) fn not_found(document: &Document, path: &str, kind: &str, name: &str) -> Diagnostic {
-    Diagnostic::reference("not-found", format!("there is no {kind} `{name}` in namespace `{}`", document.id.namespace))
-        .at(document.span(path), "leads nowhere")
 }

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use foldhash::HashMap;
 
 use super::{
-    access::not_found,
     gateways::{GatewayDraft, authority},
     inventory::{Inventory, Referrer},
     status::{Statuses, arc, condition},
@@ -110,6 +109,7 @@ impl<'i, 'd> Backends<'i, 'd> {
                     ),
                 )
                 .at(at("name"), "not permitted")
+                .for_want_of("ReferenceGrant", reference.namespace, None)
                 .help(format!(
                     "write a ReferenceGrant in namespace `{}` from `{}` in `{}`",
                     reference.namespace, from.id.kind, from.id.namespace
@@ -118,16 +118,9 @@ impl<'i, 'd> Backends<'i, 'd> {
             return Err(Unresolved::RefNotPermitted);
         }
         let Some(document) = self.inventory.find(reference.kind, reference.namespace, reference.name) else {
-            let mut diagnostic = Diagnostic::reference(
-                "not-found",
-                format!("there is no {} `{}` in namespace `{}`", reference.kind, reference.name, reference.namespace),
-            )
-            .at(at("name"), "leads nowhere");
-            let others = self.inventory.documents.iter().filter(|d| *d.id.kind == *reference.kind).map(|d| &*d.id.name);
-            if let Some(meant) = crate::documents::closest(reference.name, others) {
-                diagnostic = diagnostic.help(format!("did you mean `{meant}`?"));
-            }
-            diagnostics.push(diagnostic);
+            let place = format!("{path}.name");
+            let (kind, namespace, name) = (reference.kind, reference.namespace, reference.name);
+            diagnostics.push(self.inventory.not_found_in(from, &place, kind, namespace, name));
             return Err(Unresolved::BackendNotFound);
         };
         let has_certificate = gateway.client_certificate.is_some();
@@ -261,6 +254,8 @@ impl<'i, 'd> Backends<'i, 'd> {
         diagnostics.push(
             Diagnostic::error("no-transport", format!("nothing says how bytes travel to {}", document.id))
                 .at(document.name_span(), "neither TLS nor plaintext")
+                .for_want_of("TransportPolicy", &document.id.namespace, None)
+                .for_want_of("BackendTLSPolicy", &document.id.namespace, None)
                 .help(format!(
                     "write a BackendTLSPolicy for it, or, to send in the clear, a TransportPolicy in namespace `{}` with \
                      `targetRefs: [{{group: \"\", kind: Service, name: {}}}]` and `transport: {{plaintext: {{}}}}`",
@@ -370,7 +365,13 @@ impl<'i, 'd> Backends<'i, 'd> {
             let from = Referrer { group: OUR_GROUP, kind: "InferenceBackend", namespace: &document.id.namespace };
             let found = self.inventory.find("Service", namespace, &reference.name);
             let Some((found, Kind::Service(service))) = found.map(|found| (found, &found.value)) else {
-                diagnostics.push(not_found(document, "spec.serviceRef.name", "Service", &reference.name));
+                diagnostics.push(self.inventory.not_found_in(
+                    document,
+                    "spec.serviceRef.name",
+                    "Service",
+                    namespace,
+                    &reference.name,
+                ));
                 return Err(Unresolved::BackendNotFound);
             };
             if !self.inventory.permits(from, "", "Service", namespace, &reference.name) {
@@ -488,7 +489,7 @@ fn check_transport_policies(inventory: &Inventory<'_>, diagnostics: &mut Vec<Dia
             let path = format!("spec.targetRefs[{index}].kind");
             match target.kind.as_str() {
                 "Service" if inventory.find("Service", &document.id.namespace, &target.name).is_none() => {
-                    diagnostics.push(not_found(
+                    diagnostics.push(inventory.not_found(
                         document,
                         &format!("spec.targetRefs[{index}].name"),
                         "Service",

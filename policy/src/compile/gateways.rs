@@ -370,7 +370,11 @@ fn certificate(
                 chain_pem: pair.chain_pem,
                 key_pem: pair.key_pem,
             }),
-            Err((reason, message)) => Err((reason, Diagnostic::reference("certificate", message))),
+            Err((reason, message)) => {
+                let namespace = reference.namespace.as_deref().unwrap_or(&document.id.namespace);
+                let diagnostic = Diagnostic::reference("certificate", message);
+                Err((reason, diagnostic.for_want_of("Secret", namespace, Some(&reference.name))))
+            }
         },
         (OUR_GROUP, "Certificate") => {
             let namespace = reference.namespace.as_deref().unwrap_or(&document.id.namespace);
@@ -378,7 +382,8 @@ fn certificate(
                 .map_err(|message| ("RefNotPermitted", Diagnostic::reference("not-permitted", message)))?;
             let found = inventory.find("Certificate", namespace, &reference.name).ok_or_else(|| {
                 let message = format!("there is no Certificate `{}` in namespace `{namespace}`", reference.name);
-                ("InvalidCertificateRef", Diagnostic::reference("not-found", message))
+                let diagnostic = Diagnostic::reference("not-found", message);
+                ("InvalidCertificateRef", diagnostic.for_want_of("Certificate", namespace, Some(&reference.name)))
             })?;
             let Kind::Certificate(certificate) = &found.value else {
                 return Err(("InvalidCertificateRef", Diagnostic::reference("not-found", "not a Certificate")));

@@ -1,14 +1,17 @@
 //! All documents by what they are called, and who may refer to whom.
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap};
 
 use foldhash::HashMap;
 
-use crate::documents::{
-    Document, Kind,
-    kinds::{
-        Labels,
-        gateway_api::{self, From, LabelOperator, LabelSelector, RouteNamespaces},
+use crate::{
+    diagnostics::{Diagnostic, PRINTED_MAX},
+    documents::{
+        Document, Kind, closest,
+        kinds::{
+            Labels,
+            gateway_api::{self, From, LabelOperator, LabelSelector, RouteNamespaces},
+        },
     },
 };
 
@@ -18,6 +21,7 @@ pub(super) struct Inventory<'d> {
     by_name: HashMap<(&'static str, &'d str, &'d str), &'d Document>,
     grants: Vec<(&'d str, &'d gateway_api::ReferenceGrantSpec)>,
     namespaces: BTreeMap<&'d str, &'d Labels>,
+    suggestions_left: Cell<usize>,
 }
 
 /// Who refers.
@@ -30,8 +34,13 @@ pub(super) struct Referrer<'a> {
 
 impl<'d> Inventory<'d> {
     pub(super) fn new(documents: &'d [Document]) -> Self {
-        let mut inventory =
-            Self { documents, by_name: HashMap::default(), grants: Vec::new(), namespaces: BTreeMap::new() };
+        let mut inventory = Self {
+            documents,
+            by_name: HashMap::default(),
+            grants: Vec::new(),
+            namespaces: BTreeMap::new(),
+            suggestions_left: Cell::new(PRINTED_MAX),
+        };
         for document in documents {
             let kind = kind_name(&document.id.kind);
             // The first of two with one name; the second has been refused already.
@@ -49,6 +58,41 @@ impl<'d> Inventory<'d> {
 
     pub(super) fn find(&self, kind: &str, namespace: &str, name: &str) -> Option<&'d Document> {
         self.by_name.get(&(kind_name(kind), namespace, name)).copied()
+    }
+
+    /// What to say about a reference within a namespace that leads nowhere.
+    pub(super) fn not_found(&self, document: &Document, path: &str, kind: &str, name: &str) -> Diagnostic {
+        self.not_found_in(document, path, kind, &document.id.namespace, name)
+    }
+
+    /// What to say about a reference that leads nowhere: what was probably meant, or where it is instead.
+    pub(super) fn not_found_in(
+        &self,
+        document: &Document,
+        path: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Diagnostic {
+        let diagnostic =
+            Diagnostic::reference("not-found", format!("there is no {kind} `{name}` in namespace `{namespace}`"))
+                .at(document.span(path), "leads nowhere")
+                .for_want_of(kind, namespace, Some(name));
+        // Each suggestion looks at every document; nobody reads more of them than are printed.
+        let left = self.suggestions_left.get();
+        if left == 0 {
+            return diagnostic;
+        }
+        self.suggestions_left.set(left - 1);
+        let of_kind = || self.documents.iter().filter(|other| *other.id.kind == *kind).map(|other| &other.id);
+        let nearby = of_kind().filter(|id| *id.namespace == *namespace).map(|id| &*id.name);
+        if let Some(meant) = closest(name, nearby) {
+            return diagnostic.help(format!("did you mean `{meant}`?"));
+        }
+        match of_kind().find(|id| *id.name == *name) {
+            Some(elsewhere) => diagnostic.help(format!("there is one in namespace `{}`", elsewhere.namespace)),
+            None => diagnostic,
+        }
     }
 
     /// Whether a reference to another namespace is permitted by a ReferenceGrant there.

@@ -126,13 +126,8 @@ fn attach<'d>(
     let Some(at) = found else {
         // A Gateway of another controller is none of our business; one that does not exist is a mistake.
         if inventory.find("Gateway", namespace, &parent.name).is_none() {
-            diagnostics.push(
-                Diagnostic::reference(
-                    "no-such-parent",
-                    format!("there is no Gateway `{}` in namespace `{namespace}`", parent.name),
-                )
-                .at(path("name"), "leads nowhere"),
-            );
+            let place = format!("spec.parentRefs[{index}].name");
+            diagnostics.push(inventory.not_found_in(document, &place, "Gateway", namespace, &parent.name));
         }
         return;
     };

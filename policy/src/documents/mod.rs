@@ -8,7 +8,7 @@ mod validate;
 
 use std::sync::Arc;
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 
 pub(crate) use self::validate::words;
 use self::{
@@ -22,7 +22,7 @@ pub use self::{
     validate::closest,
 };
 use crate::{
-    diagnostics::{Diagnostic, Source, Span},
+    diagnostics::{Diagnostic, Source, Span, Wanted},
     snapshot::{DocumentId, Location},
 };
 
@@ -71,19 +71,60 @@ impl Document {
     }
 }
 
-/// Reads every document of every file. Whatever is wrong with any of them is said; those that are right are there.
-pub fn parse(sources: &Sources) -> (Vec<Document>, Vec<Diagnostic>) {
-    let mut diagnostics = sources.diagnostics.clone();
-    let mut documents = Vec::new();
-    for source in &sources.files {
-        let (nodes, mut faults) = tree::parse(source);
-        diagnostics.append(&mut faults);
-        for node in nodes {
-            read(source, node, &mut documents, &mut diagnostics);
+/// What reading came to.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// The documents that are right.
+    pub documents: Vec<Document>,
+    /// Whatever is wrong with the others.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What the others would have been.
+    pub unread: Unread,
+}
+
+/// Documents that were written, and could not be read.
+#[derive(Debug, Default)]
+pub struct Unread {
+    documents: HashSet<Wanted>,
+    /// A file ended before its end: nobody knows what else it holds.
+    has_unread_files: bool,
+}
+
+impl Unread {
+    /// Whether something is said for want of one of these only.
+    pub fn explains(&self, diagnostic: &Diagnostic) -> bool {
+        diagnostic.wanting.iter().any(|wanted| self.has_unread_files || self.documents.contains(wanted))
+    }
+
+    fn insert(&mut self, kind: &str, node: &Node) {
+        let word = |field: &str| node.get("metadata").and_then(|metadata| metadata.get(field)).and_then(Node::text);
+        let (kind, namespace): (Box<str>, Box<str>) = (kind.into(), word("namespace").unwrap_or("default").into());
+        for name in [None, word("name").map(Into::into)] {
+            self.documents.insert(Wanted { kind: kind.clone(), namespace: namespace.clone(), name });
         }
     }
-    refuse_duplicates(&documents, &mut diagnostics);
-    (documents, diagnostics)
+}
+
+/// Reads every document of every file. Whatever is wrong with any of them is said; those that are right are there.
+pub fn parse(sources: &Sources) -> (Vec<Document>, Vec<Diagnostic>) {
+    let parsed = parse_all(sources);
+    (parsed.documents, parsed.diagnostics)
+}
+
+/// As [`parse`], and says which documents were written but could not be read.
+pub fn parse_all(sources: &Sources) -> Parsed {
+    let mut parsed = Parsed { diagnostics: sources.diagnostics.clone(), ..Parsed::default() };
+    parsed.unread.has_unread_files = !sources.diagnostics.is_empty();
+    for source in &sources.files {
+        let (nodes, mut faults) = tree::parse(source);
+        parsed.unread.has_unread_files |= !faults.is_empty();
+        parsed.diagnostics.append(&mut faults);
+        for node in nodes {
+            read(source, node, &mut parsed);
+        }
+    }
+    refuse_duplicates(&parsed.documents, &mut parsed.diagnostics);
+    parsed
 }
 
 /// What a text says to a reader who knows no schema.
@@ -94,7 +135,8 @@ pub(crate) fn read_untyped(text: &str) -> Vec<serde_json::Value> {
     nodes.iter().map(validate::untyped).collect()
 }
 
-fn read(source: &Arc<Source>, node: Node, documents: &mut Vec<Document>, diagnostics: &mut Vec<Diagnostic>) {
+fn read(source: &Arc<Source>, node: Node, parsed: &mut Parsed) {
+    let Parsed { documents, diagnostics, unread } = parsed;
     let span = |at: &std::ops::Range<usize>| Span::new(source.clone(), at.clone());
     let Value::Mapping(_) = node.value else {
         diagnostics.push(
@@ -117,12 +159,14 @@ fn read(source: &Arc<Source>, node: Node, documents: &mut Vec<Document>, diagnos
         && let Some(Node { value: Value::Sequence(items), .. }) = node.get("items")
     {
         for item in items {
-            read(source, item.clone(), documents, diagnostics);
+            read(source, item.clone(), parsed);
         }
         return;
     }
     let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
     let Some(info) = KINDS.iter().find(|info| info.group == group && info.kind == kind) else {
+        let of_group = KINDS.iter().filter(|info| info.group == group).map(|info| info.kind);
+        unread.insert(closest(kind, of_group).unwrap_or(kind), &node);
         diagnostics.push(unknown_kind(group, kind, &node, span));
         return;
     };
@@ -134,6 +178,7 @@ fn read(source: &Arc<Source>, node: Node, documents: &mut Vec<Document>, diagnos
                 .at(span(at), "unknown version")
                 .help(format!("write {}", known.join(" or "))),
         );
+        unread.insert(kind, &node);
         return;
     }
     let mut mistakes = Vec::new();
@@ -143,7 +188,10 @@ fn read(source: &Arc<Source>, node: Node, documents: &mut Vec<Document>, diagnos
         diagnostic.help = mistake.help;
         diagnostics.push(diagnostic);
     }
-    let Some(json) = json else { return };
+    let Some(json) = json else {
+        unread.insert(kind, &node);
+        return;
+    };
     match (info.read)(json) {
         Ok(value) => {
             let metadata = value.metadata();

@@ -561,6 +561,7 @@ object! {
 pub struct BackendTlsValidation {
     #[serde(default)]
     pub ca_certificate_refs: Vec<ObjectReference>,
+    #[serde(rename = "wellKnownCACertificates")]
     pub well_known_ca_certificates: Option<String>,
     #[schemars(extend("format" = "hostname"))]
     pub hostname: String,
