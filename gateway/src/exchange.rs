@@ -75,6 +75,7 @@ impl Handler for Connection {
 }
 
 /// What a request can still become before its body has been read.
+#[derive(Clone, Copy)]
 enum Candidates<'t> {
     Rule(Match<'t>),
     ByModel,

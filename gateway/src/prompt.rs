@@ -43,7 +43,6 @@ pub async fn read(
         Err(_) => return Ok(None),
     };
     let model = match source {
-        ModelSource::Nowhere => None,
         ModelSource::Here(name) => Some(name.into_owned()),
         ModelSource::Json => {
             let bytes = whole(request).await?;
@@ -55,7 +54,7 @@ pub async fn read(
             model::from_multipart(&bytes, &boundary)?.map(std::borrow::Cow::into_owned)
         }
         ModelSource::Grpc { field } if need == Need::Required => first_message(field, request).await?,
-        ModelSource::Grpc { .. } => None,
+        ModelSource::Nowhere | ModelSource::Grpc { .. } => None,
     };
     model::reconcile(model.as_deref(), None, request.claims.iter().map(http::HeaderValue::as_bytes))?;
     Ok(model)

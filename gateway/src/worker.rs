@@ -40,8 +40,12 @@ pub struct Worker {
     pub limits: Limits,
     /// Asks connections to finish.
     pub drain: Drain,
-    live: RefCell<Rc<Arc<Live>>>,
+    live: RefCell<Current>,
 }
+
+/// The revision in force, counted on this core: an exchange that takes it touches no line of memory that other cores
+/// write.
+pub type Current = Rc<Arc<Live>>;
 
 /// What control work asks of a worker.
 pub enum Command {
@@ -68,7 +72,7 @@ pub struct WorkerHandle {
 
 impl Worker {
     /// The revision in force. An exchange asks once.
-    pub fn live(&self) -> Rc<Arc<Live>> {
+    pub fn live(&self) -> Current {
         self.live.borrow().clone()
     }
 

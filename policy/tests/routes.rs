@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use http::{HeaderMap, Method};
+use std::fmt::Write as _;
+
 use portcullis_policy::{
     Snapshot,
     check::check_sources,
@@ -10,7 +12,7 @@ use portcullis_policy::{
     routes::{Facts, Found, Model},
 };
 
-const SURROUNDINGS: &str = r#"
+const SURROUNDINGS: &str = r"
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
 metadata: {name: edge}
@@ -29,16 +31,17 @@ apiVersion: portcullis.dev/v1alpha1
 kind: InferenceBackend
 metadata: {name: b}
 spec: {protocol: openai, endpoints: [{address: 127.0.0.1, port: 80}], transport: {plaintext: {}}}
-"#;
+";
 
 /// A route per line: name, hosts, matches (in YAML).
 fn snapshot(routes: &[(&str, &str, &str)]) -> Snapshot {
     let mut text = SURROUNDINGS.to_owned();
     for (name, hosts, matches) in routes {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}}}\nspec:\n  parentRefs: [{{name: edge}}]\n  \
              hostnames: [{hosts}]\n  rules: [{{matches: [{matches}], backendRefs: [{{group: portcullis.dev, kind: InferenceBackend, name: b}}]}}]\n"
-        ));
+        );
     }
     let report = check_sources(&Sources::of_text("test.yaml", &text));
     assert!(report.is_clean(), "{}", diagnostics::text(&report.diagnostics, false));

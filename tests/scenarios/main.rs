@@ -1,1 +1,15 @@
 //! The real gateway, driven from outside: one module per topic.
+
+mod admin;
+mod backends;
+mod clients;
+mod conformance;
+mod demo;
+mod filters;
+mod hostile;
+mod http;
+mod inference;
+mod lifecycle;
+mod routing;
+mod servers;
+mod tls;

@@ -25,11 +25,14 @@ use crate::{
     },
 };
 
+/// A backend as one reference needs it: its document and port, whether we show it a certificate, and who asks.
+type Key = (DocumentId, Option<u16>, bool, DocumentId);
+
 /// Backends that some rule names, each once.
 pub(super) struct Backends<'i, 'd> {
     inventory: &'i Inventory<'d>,
     built: Vec<Backend>,
-    by_key: HashMap<(DocumentId, Option<u16>, bool, DocumentId), Result<BackendId, Unresolved>>,
+    by_key: HashMap<Key, Result<BackendId, Unresolved>>,
     tls: HashMap<(&'d str, &'d str, Option<&'d str>), TlsPolicy<'d>>,
     slices: HashMap<(&'d str, &'d str), Vec<&'d core::EndpointSlice>>,
 }

@@ -356,6 +356,7 @@ fn compile_tls(
 }
 
 /// A certificate by reference, or the reason of the condition and what to say.
+#[expect(clippy::result_large_err, reason = "once per certificate of a revision, far from any request")]
 fn certificate(
     inventory: &Inventory<'_>,
     document: &Document,

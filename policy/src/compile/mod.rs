@@ -61,8 +61,8 @@ fn revision(documents: &[Document]) -> Revision {
         hash.update(source);
         hash.update([0]);
     }
-    let digits: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    Revision(digits.into())
+    let digits = hash.finalize().iter().take(8).fold(0_u64, |digits, byte| digits << 8 | u64::from(*byte));
+    Revision(format!("{digits:016x}").into())
 }
 
 /// Guards that do not exist yet must not be believed in.

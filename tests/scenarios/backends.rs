@@ -1,0 +1,1 @@
+//! Which endpoint is asked, and what is done about those that fail.

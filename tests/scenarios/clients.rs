@@ -1,0 +1,1 @@
+//! Stock clients that must not notice the gateway.

@@ -1,0 +1,1 @@
+//! Gateway API conformance in file mode: every test that can run must pass.

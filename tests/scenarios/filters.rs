@@ -1,0 +1,1 @@
+//! What rules change, copy or answer themselves: headers, rewrites, redirects, mirrors, CORS, timeouts, retries.

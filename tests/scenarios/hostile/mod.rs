@@ -1,0 +1,1 @@
+//! What strangers send. The rows are numbered as in `docs/hostile-inputs.md`.

@@ -1,0 +1,1 @@
+//! HTTP itself, on both sides: versions, framing, interim answers, trailers, upgrades, large bodies.

@@ -1,0 +1,1 @@
+//! Start, reload, certificate swap, upgrade and stop, with traffic running.

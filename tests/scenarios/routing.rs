@@ -1,0 +1,1 @@
+//! Which rule a request meets, through the whole gateway, and what is answered where none is met.

@@ -1,0 +1,1 @@
+//! Stock inference servers behind the gateway.

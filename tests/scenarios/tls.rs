@@ -1,0 +1,1 @@
+//! What clients meet at a TLS port: certificates, names, client certificates, passthrough.
