@@ -21,6 +21,7 @@ mod gateway;
 mod h2;
 mod origin;
 pub mod pki;
+mod simulator;
 mod tls;
 
 pub use self::{
@@ -29,9 +30,11 @@ pub use self::{
     gateway::{Gateway, Options, Refused},
     h2::{H2Answer, H2Client},
     origin::{Origin, Reply, Seen},
+    simulator::{simulated_backend, simulator, simulator_with},
     tls::{Tls, TlsStream},
 };
 
+pub use portcullis_simulator::{Config as SimulatorConfig, Faults, Flavour, Mishap, Profile, Simulator};
 pub use rustix::process::Signal;
 
 use std::{future::Future, time::Duration};

@@ -1,0 +1,232 @@
+//! An answer on its way: the engine's tokens become pieces of what is said, in the dress of an API, with faults.
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderValue, Response, header};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use serde_json::Value;
+
+use crate::{
+    answer::{self, Api, Body, Broken, Problem},
+    call::Call,
+    engine::{FinishedReason, Order, Progress, Run},
+    faults::{Faults, Mishap},
+    server::Ending,
+    speech::{self, Ask, Finish, Piece, Speech},
+};
+
+/// How an API streams an answer. Each function gives events as they are written, ready to be sent.
+pub(crate) trait Dialect: Send {
+    /// Before the first token. So many tokens of the prompt were in the cache.
+    fn begin(&mut self, cached_tokens: usize) -> String;
+    /// One more token of a choice.
+    fn piece(&mut self, choice: usize, piece: &Piece) -> String;
+    /// A choice is complete.
+    fn finish(&mut self, choice: usize, finish: Finish) -> String;
+    /// Every choice is complete.
+    fn end(&mut self) -> String;
+}
+
+/// What is known of an answer before it is given.
+#[derive(Debug, Clone)]
+pub(crate) struct Said {
+    pub(crate) choices: Vec<Speech>,
+    pub(crate) prompt_tokens: usize,
+    pub(crate) cached_tokens: usize,
+}
+
+impl Said {
+    /// Tokens of all choices.
+    pub(crate) fn output_tokens(&self) -> usize {
+        self.choices.iter().map(|choice| choice.pieces.len()).sum()
+    }
+
+    /// Those of them that were reasoning.
+    pub(crate) fn reasoning_tokens(&self) -> usize {
+        self.choices.iter().map(Speech::reasoning_tokens).sum()
+    }
+}
+
+/// An answer whose order the engine has.
+pub(crate) struct Generation {
+    pub(crate) said: Said,
+    run: Run,
+    faults: Faults,
+    ending: Ending,
+}
+
+impl Generation {
+    /// Gives the engine an order for what is asked, or says why not.
+    pub(crate) fn start(call: &Call, ask: &Ask) -> Result<Self, Problem> {
+        let state = &call.state;
+        if !state.serves(&ask.model) {
+            return Err(Problem::no_such_model(&ask.model));
+        }
+        let choices = speech::answers(ask, state.config.seed, state.config.text.as_deref());
+        let prompt = speech::prompt_tokens(ask);
+        let profile = &state.config.profile;
+        let most = profile.context_tokens_max.min(profile.blocks_max.saturating_sub(1) * profile.block_tokens);
+        let longest = choices.iter().map(|choice| choice.pieces.len()).max().unwrap_or(0);
+        if prompt.len() + longest > most {
+            return Err(Problem::bad_request(format!(
+                "This model's maximum context length is {most} tokens. However, you requested {} tokens.",
+                prompt.len() + longest
+            )));
+        }
+        let cut = choices.iter().any(|choice| choice.finish == Finish::Length);
+        let prompt_tokens = prompt.len();
+        let order = Order {
+            prompt,
+            outputs: choices.iter().map(Speech::tokens).collect(),
+            reason: if cut { FinishedReason::Length } else { FinishedReason::Stop },
+        };
+        let run = state.engine.submit(order);
+        let said = Said { choices, prompt_tokens, cached_tokens: 0 };
+        Ok(Self { said, run, faults: call.faults, ending: call.ending.clone() })
+    }
+
+    /// The whole answer, when it is complete.
+    pub(crate) async fn whole(mut self, render: impl FnOnce(&Said) -> Value) -> Response<Body> {
+        while let Some(progress) = self.run.next().await {
+            if let Progress::Cached(tokens) = progress {
+                self.said.cached_tokens = self.said.cached_tokens.max(tokens);
+            }
+        }
+        tokio::time::sleep(self.faults.delay).await;
+        let body = Bytes::from(render(&self.said).to_string());
+        let Some((_, mishap)) = self.faults.after.filter(|(_, mishap)| *mishap != Mishap::Malformed) else {
+            return answer::bytes("application/json", body);
+        };
+        let half = body.slice(..body.len() / 2);
+        let ending = self.ending;
+        let pieces = stream::unfold(Some(half), move |half| {
+            let ending = ending.clone();
+            async move {
+                match half {
+                    Some(half) => Some((Ok::<_, Broken>(Frame::data(half)), None)),
+                    None => fall(mishap, &ending).await,
+                }
+            }
+        });
+        let mut response = Response::new(StreamBody::new(pieces).boxed_unsync());
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(header::CONTENT_LENGTH, body.len().into());
+        response
+    }
+
+    /// The answer as events, each sent as soon as the engine has its token.
+    pub(crate) async fn events(self, dialect: impl Dialect + 'static) -> Response<Body> {
+        tokio::time::sleep(self.faults.delay).await;
+        let keeps = self.faults.close_after_stream;
+        let said = vec![0; self.said.choices.len()];
+        let events =
+            Events { generation: self, dialect: Box::new(dialect), said, pieces: 0, begun: false, ended: false };
+        let frames = stream::unfold(events, |mut events| async move {
+            let event = events.next().await?;
+            Some((Ok::<_, Broken>(Frame::data(event)), events))
+        });
+        let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if keeps {
+            headers.insert("keep-alive", HeaderValue::from_static("timeout=5, max=100"));
+        }
+        response
+    }
+}
+
+/// What goes wrong in the midst of an answer: never returns but for the connection's end.
+async fn fall<T>(mishap: Mishap, ending: &Ending) -> T {
+    match mishap {
+        Mishap::Stall | Mishap::Malformed => {}
+        Mishap::Reset => ending.reset(),
+        Mishap::Close => ending.close(),
+    }
+    std::future::pending().await
+}
+
+/// Not an event: a field without a name, JSON without its end.
+const MALFORMED: &str = ":: \ndata: {\"choices\": [{\n\n";
+
+struct Events {
+    generation: Generation,
+    dialect: Box<dyn Dialect>,
+    /// How many pieces of each choice were sent.
+    said: Vec<usize>,
+    pieces: usize,
+    begun: bool,
+    ended: bool,
+}
+
+impl Events {
+    /// What is sent next; nothing after the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            let written = match self.generation.run.next().await {
+                Some(Progress::Cached(tokens)) if !self.begun => {
+                    self.begun = true;
+                    self.dialect.begin(tokens)
+                }
+                Some(Progress::Cached(_)) => continue,
+                Some(Progress::Token(choice)) => self.token(choice).await?,
+                Some(Progress::Finished(choice)) => {
+                    let finish = self.generation.said.choices.get(choice)?.finish;
+                    self.dialect.finish(choice, finish)
+                }
+                None if !self.ended => {
+                    self.ended = true;
+                    self.dialect.end()
+                }
+                None => {
+                    if self.generation.faults.close_after_stream {
+                        self.generation.ending.close_after_this();
+                    }
+                    return None;
+                }
+            };
+            if !written.is_empty() {
+                return Some(written.into());
+            }
+        }
+    }
+
+    async fn token(&mut self, choice: usize) -> Option<String> {
+        let mut written = String::new();
+        match self.generation.faults.at(self.pieces) {
+            Some(Mishap::Malformed) => written.push_str(MALFORMED),
+            Some(mishap) => {
+                if mishap != Mishap::Stall {
+                    self.generation.run.give_up();
+                }
+                return fall(mishap, &self.generation.ending).await;
+            }
+            None => {}
+        }
+        self.pieces += 1;
+        let said = self.said.get_mut(choice)?;
+        let piece = self.generation.said.choices.get(choice)?.pieces.get(*said)?;
+        *said += 1;
+        written.push_str(&self.dialect.piece(choice, piece));
+        Some(written)
+    }
+}
+
+/// One event of data alone, as OpenAI streams them.
+pub(crate) fn data(value: &Value) -> String {
+    format!("data: {value}\n\n")
+}
+
+/// One event with a name, as Anthropic and OpenAI's Responses stream them.
+pub(crate) fn named(name: &str, value: &Value) -> String {
+    format!("event: {name}\ndata: {value}\n\n")
+}
+
+/// The end of a stream of OpenAI's.
+pub(crate) const DONE: &str = "data: [DONE]\n\n";
+
+/// The API's answer to a request that is refused or goes through.
+pub(crate) fn or_problem(api: Api, outcome: Result<Response<Body>, Problem>) -> Response<Body> {
+    outcome.unwrap_or_else(|problem| problem.answer(api))
+}
