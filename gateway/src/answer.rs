@@ -41,6 +41,8 @@ pub struct Flow {
     deadline: LazyTimer,
     /// Follows an event stream, to know how it ended.
     events: Option<sse::Tail>,
+    /// Nothing but the end of the endpoint's connection ends the body.
+    ends_by_close: bool,
     /// What the next poll says, after a last frame of our own.
     fault: Option<BodyError>,
     ended: bool,
@@ -78,7 +80,9 @@ pub fn flow(
     let (mut parts, body) = response.into_parts();
     parts.headers.insert(X_REQUEST_ID, record.id.to_header_value());
     record.answered(parts.status);
+    // A stream whose length was announced is not followed: no event of ours could be added to it.
     let is_event_stream = parts.status == StatusCode::OK
+        && body.size_hint().exact().is_none()
         && parts.headers.get(CONTENT_TYPE).is_some_and(|value| is_event_stream(value.as_bytes()));
     let mut timer = LazyTimer::default();
     if let Some(deadline) = deadline {
@@ -86,6 +90,7 @@ pub fn flow(
     }
     let flow = Flow {
         events: is_event_stream.then(|| sse::Tail::new(record.dialect)),
+        ends_by_close: body.ends_by_close(),
         body,
         placement,
         record: record.hand_over(),
@@ -123,10 +128,14 @@ impl Flow {
                 } else {
                     self.finish();
                 }
-                if self.body.is_end_stream() {
+                if self.body.is_end_stream() && !self.is_cut_short() {
                     self.finish();
                 }
                 Poll::Ready(Some(Ok(frame)))
+            }
+            None if self.is_cut_short() => {
+                self.placement.report(Instant::now(), Outcome::ResetMidAnswer);
+                self.break_off(&Refusal::upstream_truncated(), BodyError::Ended("event stream cut short"))
             }
             None => {
                 self.finish();
@@ -139,6 +148,11 @@ impl Flow {
                 self.break_off(&refusal, error)
             }
         }
+    }
+
+    /// Whether an event stream that ends here would be taken for a whole one and is not.
+    fn is_cut_short(&self) -> bool {
+        self.events.as_ref().is_some_and(|events| events.is_truncated(self.ends_by_close))
     }
 
     /// The last byte has been taken from the endpoint.
@@ -188,7 +202,9 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             AnswerBody::Full(bytes) => bytes.is_empty(),
-            AnswerBody::Flow(flow) => flow.fault.is_none() && (flow.ended || flow.body.is_end_stream()),
+            AnswerBody::Flow(flow) => {
+                flow.fault.is_none() && (flow.ended || (flow.body.is_end_stream() && !flow.is_cut_short()))
+            }
         }
     }
 

@@ -56,7 +56,7 @@ pub async fn read(
         ModelSource::Grpc { field } if need == Need::Required => first_message(field, request).await?,
         ModelSource::Nowhere | ModelSource::Grpc { .. } => None,
     };
-    model::reconcile(model.as_deref(), None, request.claims.iter().map(http::HeaderValue::as_bytes))?;
+    model::reconcile(model.as_deref(), canonical.query(), request.claims.iter().map(http::HeaderValue::as_bytes))?;
     Ok(model)
 }
 

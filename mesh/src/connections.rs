@@ -388,6 +388,16 @@ pub enum UpstreamBody {
     H2(Box<H2ResponseBody>),
 }
 
+impl UpstreamBody {
+    /// Whether nothing but the end of the connection will end it. Ask before it is read.
+    pub fn ends_by_close(&self) -> bool {
+        match self {
+            UpstreamBody::H1(body) => body.ends_by_close(),
+            UpstreamBody::H2(_) => false,
+        }
+    }
+}
+
 impl Body for UpstreamBody {
     type Data = Bytes;
     type Error = BodyError;

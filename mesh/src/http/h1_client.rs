@@ -278,6 +278,12 @@ impl std::fmt::Debug for ResponseBody {
 }
 
 impl ResponseBody {
+    /// Whether nothing but the end of the connection will end it, so that a peer that died looks like one that is done.
+    /// Known until the first byte has been read.
+    pub fn ends_by_close(&self) -> bool {
+        matches!(self.decoder, Decoder::UntilClose)
+    }
+
     /// Gives the connection back as soon as the last byte has been taken from it.
     fn finish_if_ended(&mut self) {
         if self.decoder.has_ended()
