@@ -7,7 +7,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    Response, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
 use http_body::{Body, Frame, SizeHint};
 use portcullis_mesh::{
     connections::UpstreamBody,
@@ -18,6 +21,7 @@ use portcullis_mesh::{
 
 use crate::{
     filters::identifiers::X_REQUEST_ID,
+    prompt::refuse_body,
     record::{Ending, Record},
     refusal::{self, Dialect, Fault, Refusal},
     sse,
@@ -80,9 +84,11 @@ pub fn flow(
     let (mut parts, body) = response.into_parts();
     parts.headers.insert(X_REQUEST_ID, record.id.to_header_value());
     record.answered(parts.status);
-    // A stream whose length was announced is not followed: no event of ours could be added to it.
+    // A stream whose length was announced is not followed: no event of ours could be added to it. Nor is one that is
+    // encoded: its bytes are no events.
     let is_event_stream = parts.status == StatusCode::OK
         && body.size_hint().exact().is_none()
+        && !parts.headers.contains_key(CONTENT_ENCODING)
         && parts.headers.get(CONTENT_TYPE).is_some_and(|value| is_event_stream(value.as_bytes()));
     let mut timer = LazyTimer::default();
     if let Some(deadline) = deadline {
@@ -140,6 +146,11 @@ impl Flow {
             None => {
                 self.finish();
                 Poll::Ready(None)
+            }
+            // The client's own half broke the rules; its endpoint did nothing wrong.
+            Some(Err(error @ BodyError::Ended(_))) => {
+                self.placement.report(Instant::now(), Outcome::Cancelled);
+                self.break_off(&refuse_body(&error), error)
             }
             Some(Err(error)) => {
                 let outcome = if error == BodyError::Stalled { Outcome::TimedOut } else { Outcome::ResetMidAnswer };

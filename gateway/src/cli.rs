@@ -146,14 +146,14 @@ pub enum CheckFormat {
 
 /// `portcullis explain`.
 #[derive(Debug, Args)]
+#[command(override_usage = "portcullis explain --config <PATH>... [OPTIONS] <METHOD> <URL>")]
 pub struct ExplainArgs {
     /// Files and folders of documents.
-    #[arg(long, required = true, num_args = 1..)]
+    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     pub config: Vec<PathBuf>,
-    /// The method.
-    pub method: String,
-    /// The URL, as a client would ask for it.
-    pub url: String,
+    /// The method, and the URL as a client would ask for it.
+    #[arg(value_names = ["METHOD", "URL"], num_args = 0..=2)]
+    pub request: Vec<String>,
     /// A header, `Name: value`. May be given several times.
     #[arg(long, short = 'H')]
     pub header: Vec<String>,
@@ -163,6 +163,21 @@ pub struct ExplainArgs {
     /// The model that the body would name.
     #[arg(long, conflicts_with = "body")]
     pub model: Option<String>,
+}
+
+impl ExplainArgs {
+    /// The documents, the method and the URL. `--config` takes all that follows it, so where method and URL stand right
+    /// behind it they are the last two of its values.
+    pub fn request(&self) -> Result<(&[PathBuf], &str, &str), &'static str> {
+        let missing = "say which request: `METHOD URL`, as in `GET https://llm.corp.example/v1/models`";
+        match (self.request.as_slice(), self.config.as_slice()) {
+            ([method, url], config) => Ok((config, method, url)),
+            ([], [config @ .., method, url]) if !config.is_empty() => {
+                Ok((config, method.to_str().ok_or(missing)?, url.to_str().ok_or(missing)?))
+            }
+            _ => Err(missing),
+        }
+    }
 }
 
 /// `portcullis schema`.

@@ -11,22 +11,20 @@ use http::{HeaderValue, header::CONTENT_TYPE};
 use portcullis_mesh::http::{Answer, Arrival, Handler, HeadError};
 use portcullis_policy::{
     authorize::{Caller, Permit, authorize},
-    routes::{Facts, Found, Match, Model},
-    snapshot::Listener,
+    routes::Match,
 };
 
 use crate::{
     answer::{self, AnswerBody},
-    canonical::Canonical,
     connection::Connection,
     filters::identifiers::RequestId,
     forward::forward,
-    live::Live,
     outbound::{Prepared, prepare},
-    prompt::{self, Need},
-    receive::{Line, Request, receive},
+    prompt,
+    receive::receive,
     record::Record,
     refusal::{self, Dialect, Fault, Refusal},
+    route::candidates,
 };
 
 async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) -> Result<Answer<AnswerBody>, Refusal> {
@@ -36,8 +34,8 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
     let listener = connection.listener_for(&live, canonical.host())?;
     let candidates = candidates(listener, &line, &canonical, &request)?;
     let caller = authenticate(connection);
-    let model = prompt::read(candidates.need(&live), &line, &canonical, &mut request).await?;
-    let matched = choose(candidates, listener, &line, &canonical, &request, model.as_deref())?;
+    let model = prompt::read(candidates.need(&live.snapshot), &line, &canonical, &mut request).await?;
+    let matched = candidates.choose(listener, &line, &canonical, &request, model.as_deref())?;
     record.routed(matched.rule, model.as_deref());
     let permit = permit(&matched, &caller)?;
     // Admission (limits, budgets) and the screening of what goes in stand here.
@@ -74,67 +72,9 @@ impl Handler for Connection {
     }
 }
 
-/// What a request can still become before its body has been read.
-#[derive(Clone, Copy)]
-enum Candidates<'t> {
-    Rule(Match<'t>),
-    ByModel,
-}
-
-impl Candidates<'_> {
-    fn need(&self, live: &Live) -> Need {
-        match self {
-            Candidates::ByModel => Need::Required,
-            Candidates::Rule(matched) if live.speaks_inference(matched.rule) => Need::Useful,
-            Candidates::Rule(_) => Need::None,
-        }
-    }
-}
-
-fn facts<'r>(line: &'r Line, canonical: &'r Canonical<'_>, request: &'r Request, model: Model<'r>) -> Facts<'r> {
-    Facts {
-        host: canonical.host(),
-        method: &line.method,
-        path: canonical.path(),
-        query: canonical.query(),
-        headers: &request.headers,
-        model,
-    }
-}
-
-fn candidates<'t>(
-    listener: &'t Listener,
-    line: &Line,
-    canonical: &Canonical<'_>,
-    request: &Request,
-) -> Result<Candidates<'t>, Refusal> {
-    match listener.routes.find(&facts(line, canonical, request, Model::Unread)) {
-        Found::Rule(matched) => Ok(Candidates::Rule(matched)),
-        Found::NeedsModel(_) => Ok(Candidates::ByModel),
-        Found::Nothing => Err(Refusal::route_not_found()),
-    }
-}
-
 /// Identity providers stand here. Until they do, `run` refuses documents that name them, so everyone is anonymous.
 fn authenticate(_connection: &Connection) -> Caller {
     Caller::anonymous()
-}
-
-fn choose<'t>(
-    candidates: Candidates<'t>,
-    listener: &'t Listener,
-    line: &Line,
-    canonical: &Canonical<'_>,
-    request: &Request,
-    model: Option<&str>,
-) -> Result<Match<'t>, Refusal> {
-    match candidates {
-        Candidates::Rule(matched) => Ok(matched),
-        Candidates::ByModel => match listener.routes.find(&facts(line, canonical, request, Model::Known(model))) {
-            Found::Rule(matched) => Ok(matched),
-            Found::NeedsModel(_) | Found::Nothing => Err(Refusal::route_not_found()),
-        },
-    }
 }
 
 fn permit<'t>(matched: &Match<'t>, caller: &Caller) -> Result<Permit<'t>, Refusal> {

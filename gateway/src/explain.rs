@@ -2,90 +2,93 @@
 
 use std::process::ExitCode;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header::HOST};
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{HeaderName, HeaderValue, Method, Uri, header::HOST};
+use portcullis_mesh::http::{Arrival, Incoming, Interim};
 use portcullis_policy::{
+    Snapshot,
     authorize::{Caller, authorize},
     check::check,
     diagnostics,
-    routes::{Facts, Found, Model},
+    routes::Match,
     snapshot::{Access, Listener, ListenerProtocol, Rule, Scheme},
 };
 
 use crate::{
-    canonical::{Head, canonicalise},
+    canonical::Canonical,
     cli::ExplainArgs,
-    filters::hygiene::clean_request,
+    filters::identifiers::RequestId,
     live::specificity,
-    model::{self, ModelSource},
+    prompt,
+    receive::{Line, Request, receive},
+    refusal::Refusal,
+    route::{Candidates, candidates},
     run::RunError,
 };
 
 /// Prints each stage's decision. Exit code 0 if the request would be forwarded or redirected, 1 if it would be refused.
-#[expect(clippy::print_stdout, reason = "what was asked for goes to standard output")]
 pub fn explain(arguments: &ExplainArgs) -> Result<ExitCode, RunError> {
-    let report = check(&arguments.config);
+    let (config, method, url) = arguments.request().map_err(|error| RunError::Input(error.to_owned()))?;
+    let report = check(config);
     if !report.is_clean() {
         return Err(RunError::Input(diagnostics::text(&report.diagnostics, false)));
     }
-    let input = |error: String| RunError::Input(error);
-    let uri: Uri = arguments.url.parse().map_err(|_| input(format!("`{}` is not a URL", arguments.url)))?;
-    let method: Method =
-        arguments.method.parse().map_err(|_| input(format!("`{}` is not a method", arguments.method)))?;
-    let scheme = if uri.scheme_str() == Some("http") { Scheme::Http } else { Scheme::Https };
-    let mut headers = request_headers(arguments).map_err(input)?;
-    let mut hosts = HeaderMap::new();
-    if let Some(authority) = uri.authority() {
-        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| input("not a host".to_owned()))?;
-        hosts.insert(HOST, host);
-    }
-    let path_and_query = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let head = Head {
-        method: &method,
-        target: path_and_query.as_bytes(),
-        authority: None,
-        headers: &hosts,
-        scheme,
-        extended_connect: false,
+    let uri: Uri = url.parse().map_err(|_| RunError::Input(format!("`{url}` is not a URL")))?;
+    let scheme = match uri.scheme_str() {
+        Some("http") => Scheme::Http,
+        Some("https") => Scheme::Https,
+        _ => return Err(RunError::Input(format!("`{url}` does not begin with `http://` or `https://`"))),
     };
-    let canonical = match canonicalise(&head) {
+    let arrival = arrival(arguments, method, &uri).map_err(RunError::Input)?;
+    Ok(stages(arguments, arrival, scheme, uri.port_u16(), &report.snapshot))
+}
+
+/// The stages of the exchange, in their order, by the exchange's own functions.
+#[expect(clippy::print_stdout, reason = "what was asked for goes to standard output")]
+fn stages(
+    arguments: &ExplainArgs,
+    arrival: Arrival,
+    scheme: Scheme,
+    port: Option<u16>,
+    snapshot: &Snapshot,
+) -> ExitCode {
+    let (line, mut request) = receive(arrival, &RequestId::generate(0, 0));
+    let canonical = match line.canonical(scheme) {
         Ok(canonical) => canonical,
-        Err(refusal) => {
-            println!("canonical    refused: {} {}: {}", refusal.status.as_u16(), refusal.code, refusal.message);
-            return Ok(ExitCode::FAILURE);
-        }
+        Err(refusal) => return refused("canonical", &refusal),
     };
-    println!("canonical    {method} {} {}", canonical.host(), canonical.path());
-    let Some(listener) = listener_of(&report.snapshot.listeners, scheme, canonical.host()) else {
+    println!("canonical    {} {} {}", line.method, canonical.host(), canonical.path());
+    let Some(listener) = listener_of(&snapshot.listeners, scheme, port, canonical.host()) else {
         println!("listener     refused: 404, no listener answers for this host over {}", word(scheme));
-        return Ok(ExitCode::FAILURE);
+        return ExitCode::FAILURE;
     };
     println!("listener     {} (port {})", listener.id, listener.port);
-    clean_request(&mut headers);
-    let named = model_of(arguments, &method, &canonical, &headers)?;
-    let facts = |model| Facts {
-        host: canonical.host(),
-        method: &method,
-        path: canonical.path(),
-        query: canonical.query(),
-        headers: &headers,
-        model,
+    let candidates = match candidates(listener, &line, &canonical, &request) {
+        Ok(candidates) => candidates,
+        Err(refusal) => return refused("route", &refusal),
     };
-    let found = match listener.routes.find(&facts(Model::Unread)) {
-        Found::NeedsModel(_) => {
-            println!("model        {}", named.as_deref().unwrap_or("none is named"));
-            listener.routes.find(&facts(Model::Known(named.as_deref())))
-        }
-        found => found,
+    let model = match model_of(arguments, candidates, snapshot, &line, &canonical, &mut request) {
+        Ok(model) => model,
+        Err(refusal) => return refused("model", &refusal),
     };
-    let Found::Rule(matched) = found else {
-        println!("route        refused: 404, no rule matches");
-        return Ok(ExitCode::FAILURE);
-    };
-    Ok(explain_rule(matched.rule, &report.snapshot))
+    if let (Candidates::ByModel, _) | (_, Some(_)) = (candidates, &model) {
+        println!("model        {}", model.as_deref().unwrap_or("none is named"));
+    }
+    match candidates.choose(listener, &line, &canonical, &request, model.as_deref()) {
+        Ok(Match { rule, .. }) => explain_rule(rule, snapshot),
+        Err(refusal) => refused("route", &refusal),
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "what was asked for goes to standard output")]
-fn explain_rule(rule: &Rule, snapshot: &portcullis_policy::Snapshot) -> ExitCode {
+fn refused(stage: &str, refusal: &Refusal) -> ExitCode {
+    println!("{stage:<12} refused: {} {}: {}", refusal.status.as_u16(), refusal.code, refusal.message);
+    ExitCode::FAILURE
+}
+
+#[expect(clippy::print_stdout, reason = "what was asked for goes to standard output")]
+fn explain_rule(rule: &Rule, snapshot: &Snapshot) -> ExitCode {
     let name = rule.name.as_deref().map(|name| format!(" `{name}`")).unwrap_or_default();
     println!("route        {}, rule {}{name} ({})", rule.route, rule.index, rule.location);
     let (policy, location) = match &rule.access {
@@ -124,46 +127,66 @@ fn explain_rule(rule: &Rule, snapshot: &portcullis_policy::Snapshot) -> ExitCode
     if reachable { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn request_headers(arguments: &ExplainArgs) -> Result<HeaderMap, String> {
-    let mut headers = HeaderMap::new();
+/// The request as a worker would be given it.
+fn arrival(arguments: &ExplainArgs, method: &str, uri: &Uri) -> Result<Arrival, String> {
+    let method: Method = method.parse().map_err(|_| format!("`{method}` is not a method"))?;
+    let path_and_query = uri.path_and_query().cloned().unwrap_or(http::uri::PathAndQuery::from_static("/"));
+    let body = match &arguments.body {
+        Some(file) => {
+            let bytes = std::fs::read(file).map_err(|error| format!("cannot read `{}`: {error}", file.display()))?;
+            Incoming::Full(Bytes::from(bytes))
+        }
+        None => Incoming::Empty,
+    };
+    let mut request = http::Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = Uri::from(path_and_query);
+    let headers = request.headers_mut();
+    if let Some(authority) = uri.authority() {
+        headers.insert(HOST, HeaderValue::from_str(authority.as_str()).map_err(|_| "not a host".to_owned())?);
+    }
     for text in &arguments.header {
         let (name, value) = text.split_once(':').ok_or_else(|| format!("`{text}` is not `Name: value`"))?;
         let name: HeaderName = name.trim().parse().map_err(|_| format!("`{name}` is not a header name"))?;
         let value = HeaderValue::from_str(value.trim()).map_err(|_| format!("`{value}` is not a header value"))?;
         headers.append(name, value);
     }
-    Ok(headers)
+    Ok(Arrival { request, interim: Interim::Nowhere })
 }
 
-/// The most specific listener of this scheme for a host, whichever port it has.
-fn listener_of<'l>(listeners: &'l [Listener], scheme: Scheme, host: &str) -> Option<&'l Listener> {
-    let wanted = if scheme == Scheme::Https { ListenerProtocol::Https } else { ListenerProtocol::Http };
-    let of_scheme = listeners.iter().filter(|listener| listener.protocol == wanted);
-    let matching = of_scheme.filter_map(|listener| Some((specificity(&listener.hostname, Some(host))?, listener)));
-    matching.max_by_key(|(specificity, _): &((u8, usize), &Listener)| *specificity).map(|(_, listener)| listener)
+/// The most specific listener of this scheme for a host. A URL without a port means the scheme's own, and where no
+/// listener has that one, any: documents often name the port behind a load balancer.
+fn listener_of<'l>(listeners: &'l [Listener], scheme: Scheme, port: Option<u16>, host: &str) -> Option<&'l Listener> {
+    let (wanted, well_known) = match scheme {
+        Scheme::Https => (ListenerProtocol::Https, 443),
+        Scheme::Http => (ListenerProtocol::Http, 80),
+    };
+    let at = |port: Option<u16>| {
+        let of_scheme = listeners.iter().filter(move |listener| listener.protocol == wanted);
+        of_scheme.filter(move |listener| port.is_none_or(|port| listener.port == port))
+    };
+    let port = port.or_else(|| at(Some(well_known)).next().map(|_| well_known));
+    let matching = at(port).filter_map(|listener| Some((specificity(&listener.hostname, Some(host))?, listener)));
+    // `max_by_key` takes the last of equals; workers take the first.
+    let matching = matching.collect::<Vec<_>>().into_iter().rev();
+    matching.max_by_key(|(specificity, _)| *specificity).map(|(_, listener)| listener)
 }
 
+/// The model, as the prompt's stage reads it, unless the command line says it.
 fn model_of(
     arguments: &ExplainArgs,
-    method: &Method,
-    canonical: &crate::canonical::Canonical<'_>,
-    headers: &HeaderMap,
-) -> Result<Option<String>, RunError> {
+    candidates: Candidates<'_>,
+    snapshot: &Snapshot,
+    line: &Line,
+    canonical: &Canonical<'_>,
+    request: &mut Request,
+) -> Result<Option<String>, Refusal> {
     if let Some(model) = &arguments.model {
         return Ok(Some(model.clone()));
     }
-    let source = model::source(method, canonical.path(), canonical.query(), headers)
-        .map_err(|refusal| RunError::Input(refusal.message.into_owned()))?;
-    match (source, &arguments.body) {
-        (ModelSource::Here(name), _) => Ok(Some(name.into_owned())),
-        (_, Some(file)) => {
-            let bytes = std::fs::read(file)
-                .map_err(|error| RunError::Input(format!("cannot read `{}`: {error}", file.display())))?;
-            let prompt = model::from_json(&bytes).map_err(|refusal| RunError::Input(refusal.message.into_owned()))?;
-            Ok(prompt.model.map(std::borrow::Cow::into_owned))
-        }
-        _ => Ok(None),
-    }
+    let read = prompt::read(candidates.need(snapshot), line, canonical, request);
+    // The body is in memory, so nothing is waited for.
+    read.now_or_never().unwrap_or_else(|| Err(Refusal::internal()))
 }
 
 fn word(scheme: Scheme) -> &'static str {

@@ -221,8 +221,12 @@ impl<'a> Attempts<'a> {
             placement.report(now, outcome);
         }
         let repeatable = outbound.rule.retry.is_some() || is_safe_to_repeat(&outbound.head.method);
-        let failed = matches!(outcome, Outcome::ResetBeforeAnswer { .. })
-            || (outbound.rule.retry.is_some() && refusal.status.is_server_error());
+        let failed = match outcome {
+            Outcome::ResetBeforeAnswer { .. } => true,
+            // The first byte of an answer is there, or no connection is: both have been decided above.
+            Outcome::ResetMidAnswer => false,
+            _ => outbound.rule.retry.is_some() && refusal.status.is_server_error(),
+        };
         if failed && repeatable && self.may_retry(now, outbound) {
             return Ok(self.elsewhere(&placement, outbound));
         }
@@ -248,9 +252,10 @@ fn send_error(error: &SendError) -> (Outcome, Refusal) {
         SendError::RequestBody(error) => (Outcome::Cancelled, refuse_body(error)),
         SendError::TimedOut => (Outcome::TimedOut, Refusal::upstream_timeout()),
         SendError::ResetBeforeAnswer => (Outcome::ResetBeforeAnswer { reused: false }, Refusal::upstream_reset()),
-        SendError::ResetInsideHead | SendError::Stream(_) | SendError::Refused => {
+        SendError::Stream(_) | SendError::Refused => {
             (Outcome::ResetBeforeAnswer { reused: false }, Refusal::upstream_reset())
         }
+        SendError::ResetInsideHead => (Outcome::ResetMidAnswer, Refusal::upstream_reset()),
         SendError::Malformed(_) | SendError::UnexpectedUpgrade => {
             (Outcome::ResetMidAnswer, Refusal::upstream_protocol())
         }
@@ -297,8 +302,9 @@ fn mirror(worker: &Rc<Worker>, live: &Live, outbound: &Outbound<'_>) {
             continue;
         };
         let Ok(placement) = backend.endpoints.pick(Instant::now(), &[]) else { continue };
-        let target = Target { address: placement.endpoint().address(), tls: backend.tls.clone() };
-        let home = worker.connections.home(&target);
+        let endpoint = placement.endpoint();
+        let address = if outbound.grpc { endpoint.grpc_address() } else { endpoint.address() };
+        let home = worker.connections.home(&Target { address, tls: backend.tls.clone() });
         let attempt = Attempt {
             version: if outbound.grpc { Version::Http2 } else { backend.version },
             upgrade: false,

@@ -26,6 +26,7 @@ pub mod receive;
 pub mod record;
 pub mod refusal;
 pub mod reload;
+pub mod route;
 pub mod run;
 pub mod sockets;
 pub mod sse;

@@ -14,8 +14,8 @@ use portcullis_mesh::{
 use portcullis_policy::{
     Snapshot,
     snapshot::{
-        Backend, BackendId, DocumentId, EndpointAddress, HostPattern, Listener, ListenerProtocol, Rule, Strategy,
-        Transport, UpstreamHttp,
+        Backend, BackendId, DocumentId, EndpointAddress, HostPattern, Listener, ListenerProtocol, Strategy, Transport,
+        UpstreamHttp,
     },
 };
 
@@ -120,12 +120,6 @@ impl Live {
     /// The TLS side of a port; `None` for plain ones.
     pub fn tls(&self, port: &PortKey) -> Option<&Arc<PortTls>> {
         self.tls.get(port)
-    }
-
-    /// Whether some backend of the rule is known to speak an inference protocol.
-    pub fn speaks_inference(&self, rule: &Rule) -> bool {
-        let mut backends = rule.backends.iter().filter_map(|backend| self.backend(*backend.target.as_ref().ok()?));
-        backends.any(|backend| backend.spec.dialect.is_some())
     }
 }
 

@@ -90,7 +90,7 @@ pub fn reconcile<'c>(
     let Some(model) = model else { return Ok(()) };
     let mut in_query = query.into_iter().flat_map(place::models_in_query);
     if in_query.any(|named| named != model) || claims.into_iter().any(|named| named != model.as_bytes()) {
-        return Err(Refusal::malformed("model_conflict", "the request names two different models"));
+        return Err(Refusal::malformed(CONFLICT, "the request names two different models"));
     }
     Ok(())
 }
@@ -112,8 +112,21 @@ fn invalid_name() -> Refusal {
     )
 }
 
+/// Whether a request was refused because it names more than one model, or might to somebody else. Such a request is
+/// refused wherever it goes; others are only where their model matters.
+pub fn is_ambiguous(refusal: &Refusal) -> bool {
+    [DUPLICATE, CASE, CONFLICT].contains(&refusal.code)
+}
+
+/// The model is named twice.
+const DUPLICATE: &str = "duplicate_model";
+/// A key is `model` but for case.
+const CASE: &str = "ambiguous_model";
+/// Body, query or header disagree.
+const CONFLICT: &str = "model_conflict";
+
 fn duplicate() -> Refusal {
-    Refusal::malformed("duplicate_model", "the request names its model more than once")
+    Refusal::malformed(DUPLICATE, "the request names its model more than once")
 }
 
 /// What a content type means for us.

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri
 use portcullis_mesh::http::{Incoming, Interim};
 use portcullis_policy::{
     routes::Match,
-    snapshot::{BackendId, Cors, Filters, HeaderChanges, Mirror, Rewrite, Rule, Unresolved, WeightedBackend},
+    snapshot::{BackendId, Cors, Filters, HeaderChanges, Mirror, PathChange, Rule, Unresolved, WeightedBackend},
 };
 
 use crate::{
@@ -89,17 +89,13 @@ pub fn prepare<'t>(
         query: canonical.query(),
         prefix_len: matched.prefix_len,
     };
-    let grant = match rule.filters.cors.as_ref().map(|cors| cors::judge(cors, &line.method, &headers)) {
-        Some(Verdict::Preflight(response)) => return Ok(Prepared::Answer(response)),
-        Some(Verdict::Forward(grant)) => Some(grant),
-        None => None,
-    };
-    if let Some(to) = &rule.filters.redirect {
-        return Ok(Prepared::Answer(redirect(to, &place)));
+    let mut grant = None;
+    if let Some(answer) = answer_at_once(&rule.filters, line, &headers, &place, &mut grant) {
+        return Ok(Prepared::Answer(answer));
     }
     let chosen = pick_backend(rule, connection)?;
-    if let Some(to) = &chosen.filters.redirect {
-        return Ok(Prepared::Answer(redirect(to, &place)));
+    if let Some(answer) = answer_at_once(&chosen.filters, line, &headers, &place, &mut grant) {
+        return Ok(Prepared::Answer(answer));
     }
     let backend = chosen.target.as_ref().copied().map_err(refuse_unresolved)?;
     // A tunnel cannot be screened or metered, so inference never gets one.
@@ -117,11 +113,10 @@ pub fn prepare<'t>(
         Some(value) => Some(grpc::timeout(value.as_bytes())?),
         None => None,
     };
-    let mut rewrites = Vec::new();
     for filters in [&rule.filters, &chosen.filters] {
-        apply(filters, &mut headers, &mut rewrites);
+        apply(filters, &mut headers);
     }
-    let uri = target(line, canonical, &rewrites, matched.prefix_len)?;
+    let uri = target(line, canonical, path_change(&rule.filters, &chosen.filters), matched.prefix_len)?;
     let mirrors = mirrors(&rule.filters, &chosen.filters, connection);
     let (mut head, ()) = http::Request::new(()).into_parts();
     head.method = line.method.clone();
@@ -149,9 +144,9 @@ impl Outbound<'_> {
         reference.into_iter().chain(self.rule.filters.response_headers.as_ref())
     }
 
-    /// The rule's CORS settings.
+    /// The CORS settings that count: the reference's own before the rule's.
     pub fn cors_settings(&self) -> Option<&Cors> {
-        self.rule.filters.cors.as_ref()
+        self.reference.filters.cors.as_ref().or(self.rule.filters.cors.as_ref())
     }
 
     /// Holds a small body in memory, so that it can be sent twice. The others stream, and are sent once.
@@ -161,6 +156,22 @@ impl Outbound<'_> {
         self.body = body.gathered(bytes_max).await.map_err(|error| refuse_body(&error))?;
         Ok(())
     }
+}
+
+/// The answer that filters give without a backend. Otherwise `grant` is what CORS makes of the backend's answer.
+fn answer_at_once(
+    filters: &Filters,
+    line: &Line,
+    headers: &HeaderMap,
+    place: &Place<'_>,
+    grant: &mut Option<Grant>,
+) -> Option<Response<Bytes>> {
+    match filters.cors.as_ref().map(|cors| cors::judge(cors, &line.method, headers)) {
+        Some(Verdict::Preflight(answer)) => return Some(answer),
+        Some(Verdict::Forward(granted)) => *grant = Some(granted),
+        None => {}
+    }
+    filters.redirect.as_ref().map(|to| redirect(to, place))
 }
 
 /// One of a rule's backends, by weight.
@@ -200,23 +211,25 @@ fn authority(line: &Line, canonical: &Canonical<'_>) -> HeaderValue {
     }
 }
 
-fn apply<'f>(filters: &'f Filters, headers: &mut HeaderMap, rewrites: &mut Vec<&'f Rewrite>) {
+fn apply(filters: &Filters, headers: &mut HeaderMap) {
     if let Some(changes) = &filters.request_headers {
         change(headers, changes);
     }
-    if let Some(rewrite) = &filters.rewrite {
-        if let Some(host) = &rewrite.hostname {
-            headers.insert(HOST, host.clone());
-        }
-        rewrites.push(rewrite);
+    if let Some(host) = filters.rewrite.as_ref().and_then(|rewrite| rewrite.hostname.as_ref()) {
+        headers.insert(HOST, host.clone());
     }
+}
+
+/// The one change of the path that counts: the reference's own before the rule's, as there is one path that was matched.
+fn path_change<'f>(rule: &'f Filters, reference: &'f Filters) -> Option<&'f PathChange> {
+    [reference, rule].into_iter().find_map(|filters| filters.rewrite.as_ref()?.path.as_ref())
 }
 
 /// Path and query to forward; the original's own bytes where nothing changes.
 fn target(
     line: &Line,
     canonical: &Canonical<'_>,
-    rewrites: &[&Rewrite],
+    change: Option<&PathChange>,
     prefix_len: Option<usize>,
 ) -> Result<Uri, Refusal> {
     if canonical.is_asterisk() {
@@ -224,8 +237,8 @@ fn target(
     }
     let original = line.uri.path_and_query();
     let mut path = Cow::Borrowed(canonical.path());
-    for change in rewrites.iter().filter_map(|rewrite| rewrite.path.as_ref()) {
-        path = Cow::Owned(changed_path(change, &path, prefix_len).into_owned());
+    if let Some(change) = change {
+        path = changed_path(change, canonical.path(), prefix_len);
     }
     if let Some(original) = original
         && original.path() == path

@@ -347,7 +347,7 @@ impl Key {
             "model" => Ok(Self::Model),
             "stream" => Ok(Self::Stream),
             _ if key.eq_ignore_ascii_case("model") => {
-                Err(Refusal::malformed("ambiguous_model", "the request body has a key that is `model` but for case"))
+                Err(Refusal::malformed(super::CASE, "the request body has a key that is `model` but for case"))
             }
             _ => Ok(Self::Other),
         }

@@ -61,12 +61,13 @@ impl Tail {
 
     /// Whether a stream that ends here was cut off. `by_close`: nothing but the end of the connection ended it (neither
     /// a length nor a last chunk), so a backend that died looks the same as one that was done. Then streams of dialects
-    /// that have a last event must have had it.
+    /// that have a last event must have had it. What ends properly in the middle of an event is no stream of any dialect
+    /// that we know; in an unknown one, it is its author's affair.
     pub fn is_truncated(&self, by_close: bool) -> bool {
         match self.ending() {
             Ending::Complete => false,
             Ending::BetweenEvents => by_close && matches!(self.dialect, Dialect::OpenAi | Dialect::Anthropic),
-            Ending::MidEvent => true,
+            Ending::MidEvent => by_close || self.dialect != Dialect::Plain,
         }
     }
 
@@ -246,6 +247,8 @@ mod tests {
         check(Dialect::KserveHttp, "data: {}\n\n", true, false);
         check(Dialect::KserveHttp, "data: {}\n", true, true);
         check(Dialect::Plain, "", true, false);
+        check(Dialect::Plain, "data: {", true, true);
+        check(Dialect::Plain, "data: {", false, false);
     }
 
     #[test]

@@ -143,6 +143,23 @@ pub enum Incoming {
     H2(H2Body),
     /// Its first frames have been read, the rest has not.
     Begun(VecDeque<Frame<Bytes>>, Box<Incoming>),
+    /// Somebody looks at it as it passes.
+    Followed(Box<Followed>),
+}
+
+/// A body whose data somebody looks at as it passes, and may end.
+pub struct Followed {
+    body: Incoming,
+    follower: Box<Follower>,
+}
+
+/// Takes the next piece of data, or says why the body must not go on.
+type Follower = dyn FnMut(&Bytes) -> Result<(), &'static str>;
+
+impl std::fmt::Debug for Followed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Followed").field("body", &self.body).finish_non_exhaustive()
+    }
 }
 
 impl Incoming {
@@ -151,16 +168,22 @@ impl Incoming {
         match self {
             Incoming::Empty => Some(Incoming::Empty),
             Incoming::Full(bytes) => Some(Incoming::Full(bytes.clone())),
-            Incoming::H1(_) | Incoming::H2(_) | Incoming::Begun(..) => None,
+            Incoming::H1(_) | Incoming::H2(_) | Incoming::Begun(..) | Incoming::Followed(_) => None,
         }
+    }
+
+    /// The same body, ended with [`BodyError::Ended`] where `follower` refuses a piece of it.
+    #[must_use]
+    pub fn followed(self, follower: impl FnMut(&Bytes) -> Result<(), &'static str> + 'static) -> Incoming {
+        Incoming::Followed(Box::new(Followed { body: self, follower: Box::new(follower) }))
     }
 
     /// The same body, in memory if it is at most `bytes_max` long: waits for one that announces so much, takes only what
     /// is there already from one that does not say. What is in memory can be sent again.
     pub async fn gathered(self, bytes_max: u64) -> Result<Incoming, BodyError> {
         let mut rest = match self {
-            Incoming::H1(_) | Incoming::H2(_) => self,
-            already => return Ok(already),
+            Incoming::Empty | Incoming::Full(_) => return Ok(self),
+            streaming => streaming,
         };
         let announced = rest.size_hint().exact();
         if announced.is_some_and(|length| length > bytes_max) {
@@ -196,23 +219,31 @@ impl Incoming {
         Ok(Incoming::Full(joined(frames)))
     }
 
-    /// The whole body, or `None` if it is longer than `bytes_max`.
-    pub async fn whole(mut self, bytes_max: u64) -> Result<Option<Bytes>, BodyError> {
+    /// Waits for the whole body: gives it as one piece, or `None` if it is longer than `bytes_max`; and the body again,
+    /// to be read from its beginning.
+    pub async fn whole(mut self, bytes_max: u64) -> Result<(Option<Bytes>, Incoming), BodyError> {
         if self.size_hint().lower() > bytes_max {
-            return Ok(None);
+            return Ok((None, self));
         }
         let mut frames = VecDeque::new();
         let mut length = 0;
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await.transpose()? {
             length += frame.data_ref().map_or(0, Bytes::len) as u64;
+            frames.push_back(frame);
             if length > bytes_max {
-                return Ok(None);
-            }
-            if frame.is_data() {
-                frames.push_back(frame);
+                return Ok((None, Incoming::Begun(frames, Box::new(self))));
             }
         }
-        Ok(Some(joined(frames)))
+        let trailers: VecDeque<_> = match frames.back() {
+            Some(last) if last.is_trailers() => frames.pop_back().into_iter().collect(),
+            _ => VecDeque::new(),
+        };
+        let bytes = joined(frames);
+        if trailers.is_empty() {
+            return Ok((Some(bytes.clone()), Incoming::Full(bytes)));
+        }
+        let frames = std::iter::once(Frame::data(bytes.clone())).chain(trailers).collect();
+        Ok((Some(bytes), Incoming::Begun(frames, Box::new(Incoming::Empty))))
     }
 }
 
@@ -245,6 +276,16 @@ impl Body for Incoming {
                 Some(frame) => Poll::Ready(Some(Ok(frame))),
                 None => Pin::new(&mut **rest).poll_frame(cx),
             },
+            Incoming::Followed(followed) => {
+                let frame = ready!(Pin::new(&mut followed.body).poll_frame(cx));
+                if let Some(Ok(frame)) = &frame
+                    && let Some(chunk) = frame.data_ref()
+                    && let Err(reason) = (followed.follower)(chunk)
+                {
+                    return Poll::Ready(Some(Err(BodyError::Ended(reason))));
+                }
+                Poll::Ready(frame)
+            }
         }
     }
 
@@ -255,6 +296,7 @@ impl Body for Incoming {
             Incoming::H1(body) => body.has_ended(),
             Incoming::H2(body) => body.stream.is_end_stream(),
             Incoming::Begun(frames, rest) => frames.is_empty() && rest.is_end_stream(),
+            Incoming::Followed(followed) => followed.body.is_end_stream(),
         }
     }
 
@@ -270,6 +312,7 @@ impl Body for Incoming {
                 ),
                 None => SizeHint::new(),
             },
+            Incoming::Followed(followed) => followed.body.size_hint(),
         }
     }
 }

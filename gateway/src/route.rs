@@ -1,0 +1,80 @@
+//! The routing stage: which rule a request meets, before its body has been read and after.
+
+use portcullis_policy::{
+    routes::{Facts, Found, Match, Model},
+    snapshot::{Listener, Snapshot},
+};
+
+use crate::{
+    canonical::Canonical,
+    prompt::Need,
+    receive::{Line, Request},
+    refusal::Refusal,
+};
+
+/// What a request can still become before its body has been read.
+#[derive(Debug, Clone, Copy)]
+pub enum Candidates<'t> {
+    /// This rule, whatever the body says.
+    Rule(Match<'t>),
+    /// The body decides: it names the model.
+    ByModel,
+}
+
+/// The rules that a request can meet at a listener.
+pub fn candidates<'t>(
+    listener: &'t Listener,
+    line: &Line,
+    canonical: &Canonical<'_>,
+    request: &Request,
+) -> Result<Candidates<'t>, Refusal> {
+    match listener.routes.find(&facts(line, canonical, request, Model::Unread)) {
+        Found::Rule(matched) => Ok(Candidates::Rule(matched)),
+        Found::NeedsModel(_) => Ok(Candidates::ByModel),
+        Found::Nothing => Err(Refusal::route_not_found()),
+    }
+}
+
+impl<'t> Candidates<'t> {
+    /// How much it matters to know the model.
+    pub fn need(&self, snapshot: &Snapshot) -> Need {
+        match self {
+            Candidates::ByModel => Need::Required,
+            Candidates::Rule(matched) => {
+                let mut backends = matched.rule.backends.iter().filter_map(|backend| backend.target.as_ref().ok());
+                let speaks_inference = backends
+                    .any(|id| snapshot.backends.get(id.0 as usize).is_some_and(|backend| backend.dialect.is_some()));
+                if speaks_inference { Need::Useful } else { Need::None }
+            }
+        }
+    }
+
+    /// The one rule, now that the model is known.
+    pub fn choose(
+        self,
+        listener: &'t Listener,
+        line: &Line,
+        canonical: &Canonical<'_>,
+        request: &Request,
+        model: Option<&str>,
+    ) -> Result<Match<'t>, Refusal> {
+        match self {
+            Candidates::Rule(matched) => Ok(matched),
+            Candidates::ByModel => match listener.routes.find(&facts(line, canonical, request, Model::Known(model))) {
+                Found::Rule(matched) => Ok(matched),
+                Found::NeedsModel(_) | Found::Nothing => Err(Refusal::route_not_found()),
+            },
+        }
+    }
+}
+
+fn facts<'r>(line: &'r Line, canonical: &'r Canonical<'_>, request: &'r Request, model: Model<'r>) -> Facts<'r> {
+    Facts {
+        host: canonical.host(),
+        method: &line.method,
+        path: canonical.path(),
+        query: canonical.query(),
+        headers: &request.headers,
+        model,
+    }
+}
