@@ -4,7 +4,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on says so and ends"
+    clippy::format_collect,
+    reason = "a test that cannot go on says so and ends; a few strings more cost it nothing"
 )]
 
 mod admin;
@@ -12,6 +13,7 @@ mod backends;
 mod clients;
 mod conformance;
 mod demo;
+mod edge;
 mod filters;
 mod hostile;
 mod inference;

@@ -272,7 +272,7 @@ impl Drop for Gateway {
 }
 
 /// The binary of this name that was built with the tests.
-pub(crate) fn binary(name: &str) -> PathBuf {
+pub fn binary(name: &str) -> PathBuf {
     if let Some(path) = env::var_os(format!("{}_BIN", name.to_uppercase().replace('-', "_"))) {
         return PathBuf::from(path);
     }

@@ -27,7 +27,7 @@ mod tls;
 pub use self::{
     client::{Answer, RawClient},
     documents::{Documents, ListenerPort, read_yaml},
-    gateway::{Gateway, Options, Refused},
+    gateway::{Gateway, Options, Refused, binary},
     h2::{H2Answer, H2Client},
     origin::{Origin, Reply, Seen},
     simulator::{simulated_backend, simulator, simulator_with},
