@@ -20,5 +20,6 @@ mod inference;
 mod lifecycle;
 mod routing;
 mod servers;
+mod stock;
 mod tls;
 mod wire;

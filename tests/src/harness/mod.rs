@@ -22,6 +22,7 @@ mod h2;
 mod origin;
 pub mod pki;
 mod simulator;
+pub mod stock;
 mod tls;
 
 pub use self::{
