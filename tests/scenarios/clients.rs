@@ -85,3 +85,87 @@ async fn a_websocket_client_talks_through_a_route_that_is_no_inference() {
     .await;
     edge.python("websocket_client.py").await;
 }
+
+/// An origin that is quick: it says how much it was sent, or sends as many bytes as the path asks for.
+async fn sizes() -> Origin {
+    Origin::start(|seen| {
+        let body = match seen.target.strip_prefix("/bytes/").and_then(|length| length.parse().ok()) {
+            Some(length) => "x".repeat(length),
+            None => seen.body.len().to_string(),
+        };
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n", body.len());
+        Reply::Bytes(if seen.method == "HEAD" { head } else { head + &body }.into_bytes())
+    })
+    .await
+}
+
+async fn sizes_edge(origin: &Origin) -> HttpsEdge {
+    HttpsEdge::start(&[service("sizes", "http", origin.address().port()), service_route("HTTPRoute", "sizes", "")])
+        .await
+}
+
+#[tokio::test]
+async fn curl_downloads_and_uploads_in_both_versions() {
+    let origin = sizes().await;
+    let edge = sizes_edge(&origin).await;
+    let url = edge.url();
+    let file = edge.gateway.folder().path().join("upload");
+    std::fs::write(&file, vec![b'y'; 3_000_000]).unwrap();
+    let file = format!("@{}", file.display());
+    let told = "%{http_version} %{http_code} %{size_download} %{num_connects}\n";
+    for (version, number) in [("--http1.1", "1.1"), ("--http2", "2")] {
+        let curl = async |arguments: &[&str]| {
+            edge.debian("curl", &[&["--silent", "--show-error", version], arguments].concat()).await
+        };
+        let (first, second) = (format!("{url}/bytes/5000000"), format!("{url}/bytes/1"));
+        let printed = curl(&["-w", told, "-o", "/dev/null", &first, "-o", "/dev/null", &second]).await;
+        assert_eq!(printed, format!("{number} 200 5000000 1\n{number} 200 1 0\n"), "one connection carries both");
+        let sent = curl(&["--data-binary", &file, "-H", "expect: 100-continue", &format!("{url}/")]).await;
+        assert_eq!(sent, "3000000");
+        let head = curl(&["--head", &format!("{url}/bytes/77")]).await.to_lowercase();
+        assert!(head.contains("content-length: 77\r\n") && head.contains("x-request-id: "), "{head}");
+    }
+    let printed = edge.debian("curl", &["-sS", "--tls-max", "1.2", &format!("{url}/bytes/2")]).await;
+    assert_eq!(printed, "xx", "TLS 1.2 will do");
+}
+
+#[tokio::test]
+async fn curl_shows_tokens_as_they_come() {
+    let edge = HttpsEdge::start(&[
+        inference_backend("smollm2", "openai", &[(llama().await.port("http"), None)]),
+        model_route("smollm2"),
+    ])
+    .await;
+    let request = r#"{"model":"smollm2","prompt":"One, two,","max_tokens":8,"stream":true}"#;
+    let url = format!("{}/v1/completions", edge.url());
+    for version in ["--http1.1", "--http2"] {
+        let printed = edge.debian("curl", &["-sSN", version, "--json", request, &url]).await;
+        assert!(printed.matches("data: {").count() > 3 && printed.trim_end().ends_with("data: [DONE]"), "{printed}");
+    }
+}
+
+#[tokio::test]
+async fn h2load_finds_no_failure() {
+    let origin = sizes().await;
+    let edge = sizes_edge(&origin).await;
+    let body = edge.gateway.folder().path().join("body");
+    std::fs::write(&body, vec![b'z'; 10_000]).unwrap();
+    let (url, body) = (format!("{}/bytes/1000", edge.url()), body.display().to_string());
+    for more in [&["-m", "20"][..], &["--h1"], &["-m", "20", "-d", &body]] {
+        let printed = edge.debian("h2load", &[&["-n", "2000", "-c", "10", &url], more].concat()).await;
+        let all = "2000 total, 2000 started, 2000 done, 2000 succeeded, 0 failed, 0 errored, 0 timeout";
+        assert!(printed.contains(all) && printed.contains("2000 2xx, 0 3xx, 0 4xx, 0 5xx"), "{more:?}: {printed}");
+    }
+}
+
+#[tokio::test]
+async fn wrk_finds_no_failure() {
+    let origin = sizes().await;
+    let edge = sizes_edge(&origin).await;
+    let url = format!("{}/bytes/1000", edge.url());
+    let printed = edge.debian("wrk", &["-t1", "-c10", "-d1s", &url]).await;
+    assert!(printed.contains(" requests in "), "{printed}");
+    assert!(!printed.contains("Socket errors") && !printed.contains("Non-2xx"), "{printed}");
+    let counted = origin.seen().len();
+    assert!(counted > 10, "only {counted} requests came through");
+}

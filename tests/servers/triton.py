@@ -61,4 +61,5 @@ triton.bind(
     config=ModelConfig(decoupled=True),
 )
 triton.run()
-life.serve_until_the_test_ends(http=http, grpc=grpc, metrics=metrics)
+# A Triton that is not stopped leaves its shared memory and folders behind.
+life.serve_until_the_test_ends(stop=triton.stop, http=http, grpc=grpc, metrics=metrics)

@@ -4,7 +4,6 @@
 //! and end with their stdin: so none outlives the process of the tests, however that ends.
 
 use std::{
-    fmt::Debug,
     fs::File,
     io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom},
     net::{Ipv4Addr, SocketAddr},
@@ -15,20 +14,14 @@ use std::{
 };
 
 use serde_json::Value;
-use tokio::{
-    sync::OnceCell,
-    task::spawn_blocking,
-    time::{sleep, timeout},
-};
-
-use super::{GLANCE, PATIENCE};
+use tokio::{sync::OnceCell, task::spawn_blocking, time::timeout};
 
 /// How long a server may take until it serves: Triton loads models one after the other, and machines that test are busy.
-const START_PATIENCE: Duration = Duration::from_secs(180);
+const START_PATIENCE: Duration = Duration::from_mins(3);
 /// How often a server is started that did not come up: its ports were free when it chose them, not when it took them.
 const STARTS_MAX: usize = 3;
 /// How long a client may take.
-const CLIENT_PATIENCE: Duration = Duration::from_secs(120);
+const CLIENT_PATIENCE: Duration = Duration::from_mins(2);
 
 /// A server written by others.
 #[derive(Debug)]
@@ -41,13 +34,13 @@ pub struct StockServer {
 /// llama.cpp's own server with SmolLM2-135M, one for all tests: port `http`.
 pub async fn llama() -> &'static StockServer {
     static SERVER: OnceCell<StockServer> = OnceCell::const_new();
-    SERVER.get_or_init(|| StockServer::start("python-llama", "llama.py")).await
+    SERVER.get_or_init(StockServer::llama).await
 }
 
 /// A second one.
 pub async fn another_llama() -> &'static StockServer {
     static SERVER: OnceCell<StockServer> = OnceCell::const_new();
-    SERVER.get_or_init(|| StockServer::start("python-llama", "llama.py")).await
+    SERVER.get_or_init(StockServer::llama).await
 }
 
 /// NVIDIA Triton with the models of `tests/servers/triton.py`, one for all tests: ports `http`, `grpc` and `metrics`.
@@ -57,6 +50,11 @@ pub async fn triton() -> &'static StockServer {
 }
 
 impl StockServer {
+    /// llama.cpp's own server with SmolLM2-135M, for one test alone: port `http`.
+    pub async fn llama() -> Self {
+        Self::start("python-llama", "llama.py").await
+    }
+
     /// Starts a script of `tests/servers` that needs no more than the clients do.
     pub async fn python(script: &str) -> Self {
         Self::start("python-tests", script).await
@@ -71,7 +69,7 @@ impl StockServer {
                 Ok(Ok(Ok(server))) => return server,
                 Ok(Ok(Err(log))) => failures = log,
                 Ok(Err(panicked)) => std::panic::resume_unwind(panicked.into_panic()),
-                Err(_) => panic!("`{script}` says nothing for {START_PATIENCE:?}"),
+                Err(elapsed) => panic!("`{script}` says nothing for {START_PATIENCE:?}: {elapsed}"),
             }
         }
         panic!("`{script}` did not start in {STARTS_MAX} attempts:\n{failures}")
@@ -184,15 +182,6 @@ impl StockClient {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{} ended with {}:\n{printed}{said}", self.name, output.status);
         printed
-    }
-}
-
-/// Waits until a condition holds that is dear to look at.
-pub async fn until<T: Debug>(what: &str, mut look: impl AsyncFnMut() -> Result<(), T>) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while let Err(instead) = look().await {
-        assert!(tokio::time::Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}, but {instead:?}");
-        sleep(GLANCE).await;
     }
 }
 
