@@ -50,12 +50,15 @@ pub async fn forward(
     let mut attempts = Attempts::new(backend, &outbound, record);
     loop {
         let (placement, home, attempt) = attempts.next(&worker)?;
-        let body = match outbound.body.replay() {
-            Some(copy) => copy,
-            None => std::mem::take(&mut outbound.body),
-        };
-        let sent = home.send(&outbound.head, body, attempt, &outbound.interim);
+        let copy = outbound.body.replay();
+        let replayable = copy.is_some();
+        let mut body = copy.unwrap_or_else(|| std::mem::take(&mut outbound.body));
+        let sent = home.send(&outbound.head, &mut body, attempt, &outbound.interim);
         let outcome = attempts.within_deadline(sent).await;
+        if !replayable {
+            // Without a connection it has not been touched.
+            outbound.body = body;
+        }
         worker.metrics.attempt(&backend.spec.document, &outcome);
         match attempts.judge(outcome, placement, &outbound)? {
             Judged::Again(pause) => {
@@ -119,8 +122,8 @@ impl<'a> Attempts<'a> {
         let attempt = Attempt {
             version,
             upgrade: outbound.upgrade.is_some(),
-            // A body that can be sent only once is not risked on a connection that lay idle.
-            fresh: !replayable && version == Version::Http1,
+            fresh: false,
+            once: !replayable,
             connect: backend.spec.timeouts.connect,
             clocks: backend.clocks,
         };
@@ -204,9 +207,8 @@ impl<'a> Attempts<'a> {
             Attempted::Done(Err(AttemptError::Dial(error))) => {
                 placement.report(now, Outcome::ConnectFailed);
                 self.connect_failures += 1;
-                // Nothing has been sent, so whoever it was can be asked again, elsewhere; the body is whole if it is
-                // in memory.
-                let may = self.replayable && self.connect_failures < CONNECT_ATTEMPTS_MAX;
+                // Nothing has been sent, so another can be asked, whatever the request.
+                let may = self.connect_failures < CONNECT_ATTEMPTS_MAX;
                 if may && self.backend.endpoints.list().len() > 1 && self.backend.endpoints.may_retry(now) {
                     return Ok(self.elsewhere(&placement, outbound));
                 }
@@ -309,6 +311,7 @@ fn mirror(worker: &Rc<Worker>, live: &Live, outbound: &Outbound<'_>) {
             version: if outbound.grpc { Version::Http2 } else { backend.version },
             upgrade: false,
             fresh: false,
+            once: false,
             connect: backend.spec.timeouts.connect,
             clocks: backend.clocks,
         };
@@ -325,13 +328,13 @@ fn mirror(worker: &Rc<Worker>, live: &Live, outbound: &Outbound<'_>) {
 async fn copy_to_mirror(
     home: Rc<Home>,
     head: &http::request::Parts,
-    body: Incoming,
+    mut body: Incoming,
     attempt: Attempt,
     placement: Placement,
 ) {
-    let mut sent = home.send(head, body.replay().unwrap_or_default(), attempt, &Interim::Nowhere).await;
+    let mut sent = home.send(head, &mut body.replay().unwrap_or_default(), attempt, &Interim::Nowhere).await;
     if let Err(AttemptError::Stale) = sent {
-        sent = home.send(head, body, Attempt { fresh: true, ..attempt }, &Interim::Nowhere).await;
+        sent = home.send(head, &mut body, Attempt { fresh: true, ..attempt }, &Interim::Nowhere).await;
     }
     if let Ok(Answered::Response(mut response)) = sent {
         placement.report(Instant::now(), Outcome::Answered(response.status()));

@@ -16,7 +16,7 @@ use crate::{
     filters::{
         cors::{self, Grant, Verdict},
         headers::change,
-        hygiene::add_forwarded,
+        hygiene::{add_forwarded, clean_answer},
         is_mirrored,
         paths::{Place, changed_path, redirect},
     },
@@ -125,7 +125,8 @@ pub fn prepare<'t>(
     Ok(Prepared::Forward(Outbound {
         head,
         body,
-        interim,
+        // What a backend must not tell, it must not tell before its answer either.
+        interim: Interim::Cleansed(Box::new(interim), clean_answer),
         upgrade,
         backend,
         rule,

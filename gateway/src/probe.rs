@@ -1,12 +1,12 @@
 //! One active health check: `GET` a path of an endpoint; 2xx is healthy.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, pin::pin, sync::Arc};
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
-use portcullis_mesh::connections::{TargetTls, connect_tcp};
-use tokio_rustls::TlsConnector;
+use portcullis_mesh::connections::{TargetTls, Version, connect_tcp};
 
 /// Whether the endpoint is well. Whoever asks watches the time.
 pub async fn probe(address: SocketAddr, path: Arc<str>, tls: Option<Arc<TargetTls>>) -> bool {
@@ -22,11 +22,8 @@ async fn try_probe(
     let request =
         http::Request::get(path).header(http::header::HOST, address.to_string()).body(Empty::<Bytes>::new())?;
     let Some(tls) = tls else { return ask(TokioIo::new(stream), request).await };
-    // Whatever ALPN the data plane offers, a check speaks HTTP/1.1.
-    let mut config = (*tls.config).clone();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let stream = TlsConnector::from(Arc::new(config)).connect(tls.server_name.clone(), stream).await?;
-    ask(TokioIo::new(stream), request).await
+    // Whatever the data plane speaks, a check speaks HTTP/1.1.
+    ask(TokioIo::new(tls.connect(stream, Some(Version::Http1)).await?), request).await
 }
 
 async fn ask<S>(
@@ -37,9 +34,11 @@ where
     S: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
 {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
-    let answer = async move { sender.send_request(request).await };
-    tokio::select! {
-        answer = answer => Ok(answer?.status().is_success()),
-        _ = connection => Ok(false),
-    }
+    let answer = pin!(async move { sender.send_request(request).await });
+    // A server may close behind its answer, so the end of the connection is not the end of the question.
+    let answer = match select(answer, pin!(connection)).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right((_, answer)) => answer.await,
+    };
+    Ok(answer?.status().is_success())
 }

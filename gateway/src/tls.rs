@@ -217,5 +217,5 @@ pub fn target_tls(settings: &BackendTls, http: UpstreamHttp) -> Result<TargetTls
     };
     let failed = |error| TlsError::Backend { hostname: settings.hostname.clone(), error };
     let client = ClientTls::new(&spec).map_err(failed)?;
-    Ok(TargetTls { config: client.config().clone(), server_name: client.server_name().clone() })
+    Ok(TargetTls::new(client.config(), client.server_name().clone()))
 }

@@ -24,12 +24,13 @@ impl Handler for Forward {
             version: Version::Http1,
             upgrade: false,
             fresh: false,
+            once: false,
             connect: Duration::from_secs(5),
             clocks: Clocks { first_byte: Duration::from_mins(1), idle: Duration::from_mins(1) },
         };
         let Ok(body) = body.gathered(65_536).await else { return Answer::Abort };
         loop {
-            match self.0.send(&head, body.replay().unwrap_or_default(), attempt, &arrival.interim).await {
+            match self.0.send(&head, &mut body.replay().unwrap_or_default(), attempt, &arrival.interim).await {
                 Ok(Answered::Response(response)) => return Answer::Response(response),
                 Err(AttemptError::Stale) => attempt.fresh = true,
                 Ok(Answered::Upgraded(..)) | Err(_) => return Answer::Abort,

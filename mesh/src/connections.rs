@@ -39,6 +39,9 @@ const IDLE_MAX: Duration = Duration::from_mins(1);
 const IDLE_MARGIN: Duration = Duration::from_secs(1);
 /// Idle connections kept per endpoint and worker.
 const IDLE_CONNECTIONS_MAX: usize = 1024;
+/// Connections of HTTP/2 per endpoint and worker. When all of them have as many streams as the endpoint allows, requests
+/// wait for their turn.
+const H2_CONNECTIONS_MAX: usize = 64;
 
 /// Where a connection leads, and how.
 #[derive(Debug, Clone)]
@@ -52,10 +55,48 @@ pub struct Target {
 /// TLS towards an endpoint. Two targets share connections only if they share this very value.
 #[derive(Debug)]
 pub struct TargetTls {
-    /// Trust, identity and ALPN.
-    pub config: Arc<rustls::ClientConfig>,
-    /// What the endpoint must prove to be, and the server name sent.
-    pub server_name: ServerName<'static>,
+    /// Trust and identity, and the protocols that are offered (ALPN) where either version of HTTP will do.
+    either: Arc<rustls::ClientConfig>,
+    /// The same, offering HTTP/1.1 alone: an upgrade must not meet a server that would rather speak HTTP/2.
+    http1: Arc<rustls::ClientConfig>,
+    /// The same, offering HTTP/2 alone.
+    http2: Arc<rustls::ClientConfig>,
+    /// The same, offering nothing: what is inside is not HTTP for all we know.
+    opaque: Arc<rustls::ClientConfig>,
+    server_name: ServerName<'static>,
+}
+
+impl TargetTls {
+    /// Trust, identity and ALPN are those of `config`. `server_name` is sent, and what the endpoint must prove to be.
+    pub fn new(config: &Arc<rustls::ClientConfig>, server_name: ServerName<'static>) -> Self {
+        let offering = |protocols: &[&[u8]]| {
+            let mut config = (**config).clone();
+            config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+            Arc::new(config)
+        };
+        Self {
+            either: Arc::clone(config),
+            http1: offering(&[b"http/1.1"]),
+            http2: offering(&[b"h2"]),
+            opaque: offering(&[]),
+            server_name,
+        }
+    }
+
+    /// Begins TLS to speak this version of HTTP inside; `None`: something else.
+    pub async fn connect(
+        &self,
+        tcp: TcpStream,
+        version: Option<Version>,
+    ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+        let config = match version {
+            Some(Version::Either) => &self.either,
+            Some(Version::Http1) => &self.http1,
+            Some(Version::Http2) => &self.http2,
+            None => &self.opaque,
+        };
+        TlsConnector::from(Arc::clone(config)).connect(self.server_name.clone(), tcp).await
+    }
 }
 
 /// The HTTP version to speak.
@@ -81,9 +122,11 @@ type Key = (SocketAddr, usize);
 pub struct Home {
     target: Target,
     idle: RefCell<Vec<(Instant, H1Connection)>>,
-    h2: RefCell<Option<H2Connection>>,
+    h2: RefCell<Vec<H2Connection>>,
     /// One dial at a time for HTTP/2: everyone else waits for its connection.
     h2_dial: tokio::sync::Mutex<()>,
+    /// Asked for either version, the endpoint chose HTTP/2 last time.
+    agreed_on_h2: Cell<bool>,
     opened: Cell<u64>,
     /// Closed to reuse: its target has left.
     retired: Cell<bool>,
@@ -149,8 +192,10 @@ pub struct Attempt {
     pub version: Version,
     /// The client asks to change the protocol.
     pub upgrade: bool,
-    /// Do not take a connection that lay idle.
+    /// Do not take a connection that was there before: the last one was stale.
     pub fresh: bool,
+    /// The body can be sent only once: do not risk it on a connection of HTTP/1.1 that lay idle.
+    pub once: bool,
     /// From the decision to dial to a usable connection.
     pub connect: Duration,
     /// The other clocks.
@@ -185,6 +230,7 @@ impl Home {
             idle: RefCell::default(),
             h2: RefCell::default(),
             h2_dial: tokio::sync::Mutex::new(()),
+            agreed_on_h2: Cell::new(false),
             opened: Cell::new(0),
             retired: Cell::new(false),
         }
@@ -200,54 +246,42 @@ impl Home {
     }
 
     fn is_empty(&self) -> bool {
-        self.idle.borrow().is_empty() && self.h2.borrow().is_none()
+        self.idle.borrow().is_empty() && self.h2.borrow().is_empty()
     }
 
     fn sweep(&self, now: Instant) {
         self.idle.borrow_mut().retain(|(until, _)| *until > now);
-        let mut h2 = self.h2.borrow_mut();
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        if h2.as_mut().is_some_and(|connection| connection.poll_usable(&mut cx) == Poll::Ready(false)) {
-            *h2 = None;
-        }
+        self.h2.borrow_mut().retain_mut(|connection| connection.is_open() && !connection.has_rested(now, IDLE_MAX));
     }
 
     /// Sends one request (its fields cleansed, its URI with scheme and authority if HTTP/2 may be spoken) and waits for
-    /// the head of its answer.
+    /// the head of its answer. `body` is taken once there is a connection: after a [`DialError`] it is still there.
     pub async fn send(
         self: &Rc<Self>,
         head: &http::request::Parts,
-        body: Incoming,
+        body: &mut Incoming,
         attempt: Attempt,
         interim: &Interim,
     ) -> Result<Answered, AttemptError> {
         if attempt.version != Version::Http2
             && !attempt.fresh
+            && !attempt.once
             && let Some(connection) = self.take_idle().await
         {
+            let body = std::mem::take(body);
             let sent = connection.send(head, body, attempt.upgrade, attempt.clocks, interim, self.clone()).await;
             return sent.map(Answered::from).map_err(|error| match error {
                 SendError::ResetBeforeAnswer => AttemptError::Stale,
                 error => AttemptError::Send(error),
             });
         }
-        if attempt.version != Version::Http1 {
-            let existing = if attempt.fresh { None } else { self.take_h2().await };
-            if let Some(connection) = existing {
-                return connection
-                    .send(head, self.scheme(), body, attempt.clocks, interim)
-                    .await
-                    .map(Answered::from)
-                    .map_err(|error| match error {
-                        SendError::ResetBeforeAnswer | SendError::Refused => {
-                            *self.h2.borrow_mut() = None;
-                            AttemptError::Stale
-                        }
-                        error => AttemptError::Send(error),
-                    });
-            }
-        }
-        match self.dial(attempt).await? {
+        let existing = if attempt.version == Version::Http1 || attempt.fresh { None } else { self.take_h2(None) };
+        let dialled = match existing {
+            Some(connection) => Dialled::Shared(connection),
+            None => self.dial(attempt).await?,
+        };
+        let body = std::mem::take(body);
+        match dialled {
             Dialled::H1(connection) => connection
                 .send(head, body, attempt.upgrade, attempt.clocks, interim, self.clone())
                 .await
@@ -258,6 +292,13 @@ impl Home {
                 .await
                 .map(Answered::from)
                 .map_err(AttemptError::Send),
+            Dialled::Shared(connection) => {
+                let sent = connection.send(head, self.scheme(), body, attempt.clocks, interim).await;
+                sent.map(Answered::from).map_err(|error| match error {
+                    SendError::ResetBeforeAnswer | SendError::Refused => AttemptError::Stale,
+                    error => AttemptError::Send(error),
+                })
+            }
         }
     }
 
@@ -272,33 +313,35 @@ impl Home {
         }
     }
 
-    async fn take_h2(&self) -> Option<H2Connection> {
-        let mut connection = self.h2.borrow().clone()?;
-        // Not ready means that every stream it may have is in use: the request waits its turn.
-        match poll_fn(|cx| Poll::Ready(connection.poll_usable(cx))).await {
-            Poll::Ready(false) => {
-                *self.h2.borrow_mut() = None;
-                None
-            }
-            Poll::Ready(true) | Poll::Pending => Some(connection),
-        }
+    /// A connection with room for one more stream, made since then; any, if there may be no more connections.
+    fn take_h2(&self, since: Option<Instant>) -> Option<H2Connection> {
+        let mut connections = self.h2.borrow_mut();
+        connections.retain_mut(H2Connection::is_open);
+        let young = || connections.iter().filter(|connection| since.is_none_or(|since| connection.born() >= since));
+        let roomy = young().find(|connection| connection.has_room());
+        let crowded = || young().min_by_key(|connection| connection.streams());
+        roomy.or_else(|| if connections.len() < H2_CONNECTIONS_MAX { None } else { crowded() }).cloned()
     }
 
     async fn dial(&self, attempt: Attempt) -> Result<Dialled, DialError> {
-        let dialled = if attempt.version == Version::Http2 {
-            let turn = self.h2_dial.lock().await;
-            if !attempt.fresh
-                && let Some(connection) = self.take_h2().await
-            {
-                return Ok(Dialled::H2(connection));
+        let asked = Instant::now();
+        let dialled = async {
+            let shares = match attempt.version {
+                Version::Http1 => false,
+                Version::Either => self.agreed_on_h2.get(),
+                Version::Http2 => true,
+            };
+            if !shares {
+                return self.connect(attempt.version).await;
             }
-            let dialled = tokio::time::timeout(attempt.connect, self.connect(attempt.version)).await;
-            drop(turn);
-            dialled
-        } else {
-            tokio::time::timeout(attempt.connect, self.connect(attempt.version)).await
+            // One at a time: who waits shares what the one before has made.
+            let _turn = self.h2_dial.lock().await;
+            match self.take_h2(attempt.fresh.then_some(asked)) {
+                Some(connection) => Ok(Dialled::Shared(connection)),
+                None => self.connect(attempt.version).await,
+            }
         };
-        dialled.unwrap_or(Err(DialError::TimedOut))
+        tokio::time::timeout(attempt.connect, dialled).await.unwrap_or(Err(DialError::TimedOut))
     }
 
     async fn connect(&self, version: Version) -> Result<Dialled, DialError> {
@@ -307,11 +350,13 @@ impl Home {
         let (io, h2) = match &self.target.tls {
             None => (Io::Tcp(tcp), version == Version::Http2),
             Some(tls) => {
-                let connector = TlsConnector::from(tls.config.clone());
-                let stream = connector.connect(tls.server_name.clone(), tcp).await.map_err(DialError::Tls)?;
+                let stream = tls.connect(tcp, Some(version)).await.map_err(DialError::Tls)?;
                 let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 if version == Version::Http2 && !h2 {
                     return Err(DialError::NotHttp2);
+                }
+                if version == Version::Either {
+                    self.agreed_on_h2.set(h2);
                 }
                 (Io::TlsClient(Box::new(stream)), h2)
             }
@@ -320,7 +365,10 @@ impl Home {
             return Ok(Dialled::H1(H1Connection::new(io)));
         }
         let connection = H2Connection::handshake(io).await.map_err(DialError::Http2)?;
-        *self.h2.borrow_mut() = Some(connection.clone());
+        let mut connections = self.h2.borrow_mut();
+        if connections.len() < H2_CONNECTIONS_MAX && !self.retired.get() {
+            connections.push(connection.clone());
+        }
         Ok(Dialled::H2(connection))
     }
 }
@@ -336,16 +384,16 @@ pub async fn connect_tcp(address: SocketAddr) -> std::io::Result<TcpStream> {
 pub async fn connect(target: &Target) -> Result<Io, DialError> {
     let tcp = connect_tcp(target.address).await.map_err(DialError::Connect)?;
     let Some(tls) = &target.tls else { return Ok(Io::Tcp(tcp)) };
-    // What is inside is not HTTP for all we know, so nothing is negotiated.
-    let mut config = (*tls.config).clone();
-    config.alpn_protocols = Vec::new();
-    let stream = TlsConnector::from(Arc::new(config)).connect(tls.server_name.clone(), tcp).await;
-    Ok(Io::TlsClient(Box::new(stream.map_err(DialError::Tls)?)))
+    Ok(Io::TlsClient(Box::new(tls.connect(tcp, None).await.map_err(DialError::Tls)?)))
 }
 
 enum Dialled {
+    /// Nobody has used it before.
     H1(H1Connection),
+    /// Nobody has used it before.
     H2(H2Connection),
+    /// Others use it.
+    Shared(H2Connection),
 }
 
 impl Recycle for Home {

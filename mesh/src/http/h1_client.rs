@@ -48,7 +48,7 @@ pub trait Recycle {
 pub struct Clocks {
     /// From the last byte of the request to the head of the answer.
     pub first_byte: Duration,
-    /// The longest silence inside an answer.
+    /// The longest silence inside an answer, and the longest time in which an endpoint takes nothing of a request.
     pub idle: Duration,
 }
 
@@ -145,18 +145,26 @@ impl H1Connection {
     ) -> Result<ResponseHead, SendError> {
         let mut scanner = HeadScanner::default();
         let mut interim_answers = 0;
-        let mut broken_pipe = false;
+        let (mut sent, mut stalled_at) = (false, 0);
         self.timer.clear();
         poll_fn(|cx| {
-            if !broken_pipe {
+            if !sent {
                 match pump.poll_write(&mut self.wire, cx) {
-                    Poll::Ready(Ok(())) if !self.timer.is_set() => self.timer.set(Instant::now() + clocks.first_byte),
-                    Poll::Ready(Ok(())) | Poll::Pending => {}
                     Poll::Ready(Err(PumpError::Body(error))) => {
                         return Poll::Ready(Err(SendError::RequestBody(error)));
                     }
                     // A server may answer and close without reading the whole request (413): the answer counts.
-                    Poll::Ready(Err(PumpError::Io)) => broken_pipe = true,
+                    Poll::Ready(Ok(()) | Err(PumpError::Io)) => {
+                        sent = true;
+                        self.timer.set(Instant::now() + clocks.first_byte);
+                    }
+                    // It is the client that we wait for.
+                    Poll::Pending if self.wire.out.is_empty() => self.timer.clear(),
+                    Poll::Pending if !self.timer.is_set() || stalled_at != self.wire.total_out => {
+                        stalled_at = self.wire.total_out;
+                        self.timer.set(Instant::now() + clocks.idle);
+                    }
+                    Poll::Pending => {}
                 }
             }
             loop {

@@ -449,7 +449,8 @@ impl Server<'_> {
         let wire = std::mem::replace(&mut self.connection.borrow_mut().wire, replacement);
         let (io, read) = wire.into_parts();
         let Tunnel { io: upstream, prelude, idle, guard } = tunnel;
-        splice(io.rewound(read), upstream, &prelude, Some(idle)).await;
+        // What each side has said already comes before what it says next.
+        splice(io.rewound(read), upstream.rewound(prelude), &[], Some(idle)).await;
         drop(guard);
         Err(Ended::Cleanly)
     }

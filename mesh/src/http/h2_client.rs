@@ -1,10 +1,12 @@
 //! An HTTP/2 connection that we made: many exchanges at once, the connection itself on a task of its own.
 
 use std::{
+    cell::Cell,
     future::{Future, poll_fn},
     pin::Pin,
-    task::{Context, Poll},
-    time::Instant,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -35,6 +37,37 @@ const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct H2Connection {
     requests: SendRequest<Bytes>,
+    load: Rc<Load>,
+}
+
+/// How busy a connection is.
+#[derive(Debug)]
+struct Load {
+    born: Instant,
+    streams: Cell<usize>,
+    /// When it was last without a stream.
+    rests_since: Cell<Instant>,
+}
+
+/// One stream's share of the load. Gone when dropped.
+#[derive(Debug)]
+struct Seat(Rc<Load>);
+
+impl Seat {
+    fn take(load: &Rc<Load>) -> Self {
+        load.streams.set(load.streams.get() + 1);
+        Self(Rc::clone(load))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let left = self.0.streams.get().saturating_sub(1);
+        self.0.streams.set(left);
+        if left == 0 {
+            self.0.rests_since.set(Instant::now());
+        }
+    }
 }
 
 impl H2Connection {
@@ -52,12 +85,36 @@ impl H2Connection {
             // Every exchange on it learns of the fault by itself.
             let _ = connection.await;
         });
-        Ok(Self { requests })
+        let now = Instant::now();
+        let load = Load { born: now, streams: Cell::new(0), rests_since: Cell::new(now) };
+        Ok(Self { requests, load: Rc::new(load) })
     }
 
-    /// Whether a request can be sent now. `Ready(false)`: the connection has ended.
-    pub fn poll_usable(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        self.requests.poll_ready(cx).map(|ready| ready.is_ok())
+    /// Whether it takes requests still.
+    pub fn is_open(&mut self) -> bool {
+        // Never pending: this handle has no request of its own that could wait to be opened.
+        let mut cx = Context::from_waker(Waker::noop());
+        !matches!(self.requests.poll_ready(&mut cx), Poll::Ready(Err(_)))
+    }
+
+    /// When it was made.
+    pub fn born(&self) -> Instant {
+        self.load.born
+    }
+
+    /// How many exchanges it carries.
+    pub fn streams(&self) -> usize {
+        self.load.streams.get()
+    }
+
+    /// Whether its server allows one more stream now. Beyond that, streams wait their turn.
+    pub fn has_room(&self) -> bool {
+        self.streams() < self.requests.current_max_send_streams()
+    }
+
+    /// Whether it has been without a stream for so long.
+    pub fn has_rested(&self, now: Instant, length: Duration) -> bool {
+        self.streams() == 0 && now.saturating_duration_since(self.load.rests_since.get()) >= length
     }
 
     /// Sends a request (fields cleansed; `Host` becomes the authority) and waits for the head of the answer.
@@ -69,6 +126,7 @@ impl H2Connection {
         clocks: Clocks,
         interim: &Interim,
     ) -> Result<http::Response<H2ResponseBody>, SendError> {
+        let seat = Seat::take(&self.load);
         poll_fn(|cx| self.requests.poll_ready(cx)).await.map_err(|_| SendError::ResetBeforeAnswer)?;
         let mut parts = head.clone();
         parts.uri = absolute(&parts, scheme)?;
@@ -84,7 +142,7 @@ impl H2Connection {
         }
         let request = http::Request::from_parts(parts, ());
         let (mut answer, stream) = self.requests.send_request(request, end).map_err(|error| send_error(&error))?;
-        let mut pump = (!end).then(|| (H2Pump::new(stream, None), body));
+        let mut pump = (!end).then(|| (H2Pump::new(stream, Some(clocks.idle)), body));
         let mut timer = LazyTimer::default();
         let response = poll_fn(|cx| {
             if let Some((out, body)) = &mut pump {
@@ -92,8 +150,9 @@ impl H2Connection {
                     Poll::Ready(Err(PumpFault::Body(error))) => {
                         return Poll::Ready(Err(SendError::RequestBody(error)));
                     }
+                    Poll::Ready(Err(PumpFault::Stalled)) => return Poll::Ready(Err(SendError::TimedOut)),
                     // Whatever happened to the stream, the answer's future will say.
-                    Poll::Ready(Ok(()) | Err(PumpFault::Stream | PumpFault::Stalled)) => pump = None,
+                    Poll::Ready(Ok(()) | Err(PumpFault::Stream)) => pump = None,
                     Poll::Pending => {}
                 }
             }
@@ -113,7 +172,7 @@ impl H2Connection {
         timer.clear();
         let (parts, stream) = response.into_parts();
         let length = content_length(&parts.headers).ok().flatten();
-        let body = H2ResponseBody { body: H2Body::new(stream, length), pump, timer, idle: clocks.idle };
+        let body = H2ResponseBody { body: H2Body::new(stream, length), pump, timer, idle: clocks.idle, _seat: seat };
         Ok(http::Response::from_parts(parts, body))
     }
 }
@@ -144,7 +203,8 @@ pub struct H2ResponseBody {
     body: H2Body,
     pump: Option<(H2Pump, Incoming)>,
     timer: LazyTimer,
-    idle: std::time::Duration,
+    idle: Duration,
+    _seat: Seat,
 }
 
 impl Body for H2ResponseBody {

@@ -17,7 +17,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
-    header::{CONNECTION, CONTENT_LENGTH, COOKIE, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, TE, TRANSFER_ENCODING, UPGRADE},
 };
 use http_body::Body;
 
@@ -134,7 +134,8 @@ async fn exchange<H: Handler>(
     let answer = if request.headers().len() > FIELDS_MAX {
         None
     } else {
-        let arrival = Arrival { request: incoming(request), interim: Interim::H2(respond.clone()) };
+        let interim = Interim::H2(respond.clone());
+        let arrival = Arrival { request: incoming(request, &interim), interim };
         match until_reset(&respond, pin!(handler.handle(arrival))).await {
             Some(answer) => Some(answer),
             // The client has reset the stream; what it began is dropped with the handler.
@@ -151,14 +152,17 @@ async fn exchange<H: Handler>(
     }
 }
 
-fn incoming(request: http::Request<RecvStream>) -> http::Request<Incoming> {
+fn incoming(request: http::Request<RecvStream>, interim: &Interim) -> http::Request<Incoming> {
     let (mut parts, stream) = request.into_parts();
     join_cookies(&mut parts.headers);
     let body = if stream.is_end_stream() {
         Incoming::Empty
     } else {
         let length = content_length(&parts.headers).ok().flatten();
-        Incoming::H2(H2Body::new(stream, length))
+        let body = H2Body::new(stream, length);
+        let waits =
+            parts.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        Incoming::H2(if waits { body.awaited(interim.clone()) } else { body })
     };
     http::Request::from_parts(parts, body)
 }

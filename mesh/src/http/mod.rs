@@ -306,6 +306,8 @@ impl Body for Incoming {
             Incoming::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Incoming::H1(body) => body.size_hint(),
             Incoming::H2(body) => body.size_hint(),
+            // Trailers can only follow chunks (RFC 9112 §7.1.2), so a body that has some does not announce its length.
+            Incoming::Begun(frames, _) if frames.iter().any(Frame::is_trailers) => SizeHint::new(),
             Incoming::Begun(frames, rest) => match rest.size_hint().exact() {
                 Some(left) => SizeHint::with_exact(
                     left + frames.iter().map(|frame| frame.data_ref().map_or(0, Bytes::len) as u64).sum::<u64>(),
@@ -324,11 +326,18 @@ pub struct H2Body {
     stream: h2::RecvStream,
     remaining: Option<u64>,
     data_done: bool,
+    /// Told `100 Continue` as soon as the body is wanted.
+    waiting: Option<Interim>,
 }
 
 impl H2Body {
     pub(crate) fn new(stream: h2::RecvStream, length: Option<u64>) -> Self {
-        Self { stream, remaining: length, data_done: false }
+        Self { stream, remaining: length, data_done: false, waiting: None }
+    }
+
+    /// The same from a client that waits to be told that its body is wanted.
+    pub(crate) fn awaited(self, client: Interim) -> Self {
+        Self { waiting: Some(client), ..self }
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -345,7 +354,13 @@ impl H2Body {
 
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if !self.data_done {
-            match ready!(self.stream.poll_data(cx)) {
+            let polled = self.stream.poll_data(cx);
+            if let Some(client) = self.waiting.take()
+                && polled.is_pending()
+            {
+                client.send(StatusCode::CONTINUE, HeaderMap::new());
+            }
+            match ready!(polled) {
                 Some(Ok(bytes)) => {
                     self.stream.flow_control().release_capacity(bytes.len()).map_err(BodyError::from)?;
                     if let Some(remaining) = &mut self.remaining {
@@ -379,12 +394,18 @@ pub enum Interim {
     H2(Rc<RefCell<h2::server::SendResponse<Bytes>>>),
     /// Nowhere: HTTP/1.0 clients do not know them.
     Nowhere,
+    /// There, without the fields that this takes away.
+    Cleansed(Box<Interim>, fn(&mut HeaderMap)),
 }
 
 impl Interim {
     /// Sends one, unless the final answer is on its way already.
-    pub fn send(&self, status: StatusCode, headers: HeaderMap) {
+    pub fn send(&self, status: StatusCode, mut headers: HeaderMap) {
         match self {
+            Interim::Cleansed(to, cleanse) => {
+                cleanse(&mut headers);
+                to.send(status, headers);
+            }
             Interim::H1(sender) => sender.send(status, &headers),
             Interim::H2(respond) => {
                 let mut response = http::Response::new(());
