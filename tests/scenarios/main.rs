@@ -21,5 +21,6 @@ mod lifecycle;
 mod routing;
 mod servers;
 mod stock;
+mod texts;
 mod tls;
 mod wire;

@@ -175,6 +175,19 @@ impl Gateway {
         (answer.status, answer.text())
     }
 
+    /// Every backend's endpoints.
+    pub async fn endpoints(&self) -> Value {
+        let (status, text) = self.page("/endpoints").await;
+        assert_eq!(status, 200, "/endpoints: {text}");
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("/endpoints is not JSON: {error}\n{text}"))
+    }
+
+    /// The sum of a number over all endpoints, for example `inFlight`.
+    pub async fn endpoints_sum(&self, field: &str) -> u64 {
+        let page = self.endpoints().await;
+        sum(&page, field).unwrap_or_else(|| panic!("no endpoint has `{field}`: {page:#}"))
+    }
+
     /// What is in force.
     pub async fn snapshot(&self) -> Value {
         let (status, text) = self.page("/snapshot").await;
@@ -279,6 +292,19 @@ pub fn binary(name: &str) -> PathBuf {
     let test = env::current_exe().expect("a test knows its executable");
     let found = test.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
     found.unwrap_or_else(|| panic!("no `{name}` beside {}: run `cargo build --workspace` first", test.display()))
+}
+
+/// The sum of a field, wherever in a value it is.
+fn sum(value: &Value, field: &str) -> Option<u64> {
+    let add = |all: Option<u64>, one: Option<u64>| one.map(|one| all.unwrap_or(0) + one).or(all);
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| if name == field { value.as_u64() } else { sum(value, field) })
+            .fold(None, add),
+        Value::Array(items) => items.iter().map(|item| sum(item, field)).fold(None, add),
+        _ => None,
+    }
 }
 
 /// Arguments that bind every port of the documents that `given` does not.

@@ -19,6 +19,7 @@ mod client;
 mod documents;
 mod gateway;
 mod h2;
+mod h2_origin;
 mod origin;
 pub mod pki;
 mod simulator;
@@ -30,6 +31,7 @@ pub use self::{
     documents::{Documents, ListenerPort, read_yaml},
     gateway::{Gateway, Options, Refused, binary},
     h2::{H2Answer, H2Client},
+    h2_origin::{H2Options, H2Origin, H2Reply, H2Seen},
     origin::{Origin, Reply, Seen},
     simulator::{simulated_backend, simulator, simulator_with},
     tls::{Tls, TlsStream},
@@ -38,7 +40,7 @@ pub use self::{
 pub use portcullis_simulator::{Config as SimulatorConfig, Faults, Flavour, Mishap, Profile, Simulator};
 pub use rustix::process::Signal;
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
@@ -48,7 +50,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 const GLANCE: Duration = Duration::from_millis(10);
 
 /// Waits until `condition` holds, and panics with `what` if it does not within [`PATIENCE`].
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition().await {
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");

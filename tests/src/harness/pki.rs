@@ -1,11 +1,12 @@
 //! Certificates for tests, and the Secrets and ConfigMaps that carry them.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType,
 };
+use rustls::{RootCertStore, ServerConfig, crypto::aws_lc_rs, server::WebPkiClientVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
 /// A certificate authority.
@@ -94,6 +95,24 @@ impl Identity {
         PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap()
     }
 
+    /// How a server shows it, agreeing on one of these protocols (ALPN).
+    pub fn server_config(&self, alpn: &[&str]) -> ServerConfig {
+        let builder = server_builder().with_no_client_auth();
+        with_alpn(builder.with_single_cert(self.chain(), self.key()).unwrap(), alpn)
+    }
+
+    /// The same for a server that takes only clients whom these authorities (PEM) vouch for.
+    pub fn server_config_for_clients(&self, alpn: &[&str], authorities_pem: &str) -> ServerConfig {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(authorities_pem.as_bytes()) {
+            roots.add(certificate.unwrap()).unwrap();
+        }
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let builder = server_builder().with_client_cert_verifier(clients);
+        with_alpn(builder.with_single_cert(self.chain(), self.key()).unwrap(), alpn)
+    }
+
     /// A `kubernetes.io/tls` Secret.
     pub fn secret(&self, namespace: &str, name: &str) -> String {
         format!(
@@ -111,6 +130,16 @@ pub fn config_map(namespace: &str, name: &str, authorities_pem: &str) -> String 
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {namespace}}}\ndata:\n  ca.crt: |\n{}",
         indented(authorities_pem)
     )
+}
+
+fn server_builder() -> rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap()
+}
+
+fn with_alpn(mut config: ServerConfig, alpn: &[&str]) -> ServerConfig {
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    config
 }
 
 fn indented(pem: &str) -> String {

@@ -1,0 +1,150 @@
+//! A client that goes away takes its request with it.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use portcullis_tests::harness::{H2Client, H2Options, H2Origin, H2Reply, Origin, RawClient, Reply, eventually};
+
+use super::before;
+
+/// How soon the server is told that nobody waits any more.
+const TOLD_WITHIN: Duration = Duration::from_millis(100);
+/// A machine that tests is busy, so the promise is held against the best of a few attempts: a timer or a poll that
+/// takes longer would be seen in every one of them.
+const ATTEMPTS: usize = 5;
+
+const BEGINNING: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n9\r\ndata: a\n\n\r\n";
+
+/// Which client, and where in the exchange it leaves.
+#[derive(Debug, Clone, Copy)]
+enum Client {
+    H1 { streaming: bool },
+    H2 { streaming: bool },
+}
+
+const CLIENTS: [Client; 4] = [
+    Client::H1 { streaming: false },
+    Client::H1 { streaming: true },
+    Client::H2 { streaming: false },
+    Client::H2 { streaming: true },
+];
+
+/// Sends a request; when it has `arrived`, and its answer has begun if it streams, leaves. Gives the time it left.
+async fn leave(client: Client, address: std::net::SocketAddr, arrived: impl AsyncFnOnce()) -> Instant {
+    match client {
+        Client::H1 { streaming } => {
+            let mut client = RawClient::connect(address).await;
+            client.send("POST / HTTP/1.1\r\nhost: a.test\r\ncontent-length: 2\r\n\r\n{}").await;
+            arrived().await;
+            if streaming {
+                assert_eq!(client.head().await.status, 200);
+                assert!(!client.read().await.unwrap().is_empty());
+            }
+            drop(client);
+            Instant::now()
+        }
+        Client::H2 { streaming } => {
+            let client = H2Client::connect(address).await;
+            let mut sender = client.sender().ready().await.unwrap();
+            let (answer, mut stream) =
+                sender.send_request(Request::post("http://a.test/").body(()).unwrap(), false).unwrap();
+            stream.send_data(Bytes::from_static(b"{}"), true).unwrap();
+            arrived().await;
+            let mut body = None;
+            if streaming {
+                let mut answering = answer.await.unwrap().into_body();
+                assert!(answering.data().await.is_some());
+                body = Some(answering);
+            }
+            stream.send_reset(h2::Reason::CANCEL);
+            let left = Instant::now();
+            drop(body);
+            // The connection stays: only the stream is gone.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            left
+        }
+    }
+}
+
+fn check(client: Client, behind: &str, mut told: Vec<Duration>) {
+    told.sort();
+    assert!(told[0] <= TOLD_WITHIN, "{client:?} before {behind}: told after {told:?}");
+}
+
+#[tokio::test]
+async fn a_server_of_http1_is_told_at_once_that_the_client_went_away() {
+    for client in CLIENTS {
+        let streaming = matches!(client, Client::H1 { streaming: true } | Client::H2 { streaming: true });
+        let origin = Origin::start(move |_| {
+            if streaming {
+                Reply::Pieces(vec![(Duration::ZERO, BEGINNING.as_bytes().to_vec())])
+            } else {
+                Reply::Silence
+            }
+        })
+        .await;
+        let (_gateway, address) = before("", origin.address()).await;
+        let mut told = Vec::new();
+        for attempt in 1..=ATTEMPTS {
+            let left = leave(client, address, async || {
+                origin.wait_for(attempt).await;
+            })
+            .await;
+            eventually("the connection to the server is closed", async || origin.open() == 0).await;
+            told.push(left.elapsed());
+        }
+        check(client, "HTTP/1.1", told);
+    }
+}
+
+#[tokio::test]
+async fn a_server_of_h2c_is_told_at_once_that_the_client_went_away() {
+    for client in CLIENTS {
+        let streaming = matches!(client, Client::H1 { streaming: true } | Client::H2 { streaming: true });
+        let events = || Response::builder().header("content-type", "text/event-stream");
+        let beginning = move || H2Reply::Begin(events().body(Bytes::from("data: a\n\n")).unwrap());
+        let origin =
+            H2Origin::start(H2Options::default(), move |_| if streaming { beginning() } else { H2Reply::Silence })
+                .await;
+        let (_gateway, address) = before("kubernetes.io/h2c", origin.address()).await;
+        let mut told = Vec::new();
+        for attempt in 1..=ATTEMPTS {
+            let left = leave(client, address, async || {
+                origin.wait_for(attempt).await;
+            })
+            .await;
+            eventually("the stream is reset", async || origin.cancelled().len() == attempt).await;
+            told.push(origin.cancelled()[attempt - 1].saturating_duration_since(left));
+        }
+        check(client, "h2c", told);
+        assert_eq!((origin.connections(), origin.open()), (1, 1), "the connection is not to blame");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_in_the_middle_of_its_request_takes_it_with_it() {
+    let origin = H2Origin::answering("ok").await;
+    let (_gateway, address) = before("kubernetes.io/h2c", origin.address()).await;
+    let mut client = RawClient::connect(address).await;
+    client.send("POST / HTTP/1.1\r\nhost: a.test\r\ncontent-length: 1000000\r\n\r\nsome").await;
+    eventually("the request has begun", async || origin.open() == 1).await;
+    drop(client);
+    eventually("the stream is reset", async || origin.cancelled().len() == 1).await;
+    assert!(origin.seen().is_empty(), "half a request is none");
+}
+
+#[tokio::test]
+async fn a_client_that_went_away_does_not_hurt_the_endpoint() {
+    let origin = Origin::start(|_| Reply::Silence).await;
+    let (gateway, address) = before("", origin.address()).await;
+    for attempt in 1..=8 {
+        let mut client = RawClient::connect(address).await;
+        client.send("GET / HTTP/1.1\r\nhost: a.test\r\n\r\n").await;
+        origin.wait_for(attempt).await;
+    }
+    eventually("nothing is in flight", async || gateway.endpoints_sum("inFlight").await == 0).await;
+    assert_eq!(gateway.endpoints_sum("failuresTotal").await, 0);
+    assert_eq!(gateway.endpoints_sum("ejectionsTotal").await, 0);
+}
