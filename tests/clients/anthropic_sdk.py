@@ -1,4 +1,7 @@
-"""Anthropic's own Python client: nothing but its base URL is changed."""
+"""Anthropic's own Python client: nothing but its base URL is changed.
+
+`smollm2` is real; `simulated` is asked where a small model cannot be relied upon, and for faults.
+"""
 
 import anthropic
 from facts import URL, check, raises
@@ -11,6 +14,15 @@ ASKED = dict(
     messages=[{"role": "user", "content": "What is the capital of France?"}],
     extra_body={"temperature": 0},
 )
+
+SIMULATED = dict(model="simulated", max_tokens=64, messages=ASKED["messages"])
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+WEATHER = {"name": "weather", "input_schema": CITY}
+
+
+def faulty(fault: str, **arguments):
+    """A message to the simulated server that goes wrong in a certain way."""
+    return client.messages.create(**SIMULATED, **arguments, extra_headers={"x-simulator-faults": fault})
 
 
 def a_message_is_answered():
@@ -53,16 +65,44 @@ def a_backend_that_is_down_is_unavailable():
     assert error.response.headers["retry-after"], error.response.headers
 
 
+def a_tool_is_called_and_its_result_is_told():
+    answer = client.messages.create(**SIMULATED, tools=[WEATHER])
+    called = answer.content[-1]
+    assert answer.stop_reason == "tool_use" and (called.name, list(called.input)) == ("weather", ["city"]), answer
+    result = {"type": "tool_result", "tool_use_id": called.id, "content": "sunny"}
+    turns = [{"role": "assistant", "content": answer.content}, {"role": "user", "content": [result]}]
+    told = {**SIMULATED, "messages": SIMULATED["messages"] + turns}
+    assert client.messages.create(**told, tools=[WEATHER]).stop_reason == "end_turn"
+
+
+def a_tool_call_streams_in_pieces():
+    with client.messages.stream(**SIMULATED, tools=[WEATHER]) as stream:
+        pieces = [event for event in stream if event.type == "input_json"]
+        called = stream.get_final_message().content[-1]
+    assert pieces and list(called.input) == ["city"], called
+
+
+def a_backends_errors_are_of_their_kinds():
+    for status, kind in {
+        400: anthropic.BadRequestError,
+        401: anthropic.AuthenticationError,
+        403: anthropic.PermissionDeniedError,
+        404: anthropic.NotFoundError,
+        413: anthropic.RequestTooLargeError,
+        429: anthropic.RateLimitError,
+        500: anthropic.InternalServerError,
+        529: anthropic.OverloadedError,
+    }.items():
+        error = raises(kind, lambda: faulty(f"status={status}"))
+        assert error.status_code == status, error
+
+
 def a_stream_that_breaks_is_an_error_and_not_an_end():
-    received = []
-
-    def read():
-        for event in client.messages.create(**{**ASKED, "model": "broken"}, stream=True):
-            received.append(event.type)
-
-    error = raises(anthropic.APIStatusError, read)
-    assert received == ["message_start"], received
-    assert error.body["error"]["type"] == "api_error", error.body
+    for fault in ("close-after=3", "reset-after=3"):
+        received = []
+        error = raises(anthropic.APIStatusError, lambda: received.extend(faulty(fault, stream=True)))
+        assert received and received[-1].type != "message_stop", received
+        assert error.body["error"]["type"] == "api_error", error.body
 
 
 check(
@@ -73,5 +113,8 @@ check(
     a_model_without_a_route_is_not_found,
     a_backends_own_refusal_comes_through,
     a_backend_that_is_down_is_unavailable,
+    a_tool_is_called_and_its_result_is_told,
+    a_tool_call_streams_in_pieces,
+    a_backends_errors_are_of_their_kinds,
     a_stream_that_breaks_is_an_error_and_not_an_end,
 )

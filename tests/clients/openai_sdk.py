@@ -1,11 +1,31 @@
-"""OpenAI's own Python client: nothing but its base URL is changed."""
+"""OpenAI's own Python client: nothing but its base URL is changed.
 
+`smollm2` is real; `simulated` is asked where a small model cannot be relied upon, and for faults.
+"""
+
+import json
+import ssl
+
+import httpx2
 import openai
 from facts import URL, check, raises
 
 client = openai.OpenAI(base_url=f"{URL}/v1", api_key="unused", max_retries=0, timeout=60)
 MODEL = "smollm2"
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
+WEATHER = {"type": "function", "function": {"name": "weather", "strict": True, "parameters": CITY}}
+
+
+def faulty(fault: str, **arguments):
+    """A chat with the simulated server that goes wrong in a certain way."""
+    asked = dict(model="simulated", messages=QUESTION, extra_headers={"x-simulator-faults": fault})
+    return client.chat.completions.create(**asked, **arguments)
+
+
+def read(stream):
+    for chunk in stream:
+        yield from (choice.delta.content for choice in chunk.choices)
 
 
 def a_chat_is_answered():
@@ -101,29 +121,57 @@ def a_backends_own_refusal_comes_through():
 
 
 def a_backend_that_is_down_is_a_server_error():
-    error = raises(
-        openai.InternalServerError, lambda: client.chat.completions.create(model="down", messages=QUESTION)
-    )
+    down = lambda: client.chat.completions.create(model="down", messages=QUESTION)
+    error = raises(openai.InternalServerError, down)
     assert error.status_code == 503 and error.response.headers["retry-after"], error.response.headers
 
 
+def a_tool_is_called_and_its_result_is_told():
+    answer = client.chat.completions.create(model="simulated", messages=QUESTION, tools=[WEATHER])
+    called = answer.choices[0].message.tool_calls[0]
+    assert answer.choices[0].finish_reason == "tool_calls" and called.function.name == "weather", answer
+    assert list(json.loads(called.function.arguments)) == ["city"], called
+    result = {"role": "tool", "tool_call_id": called.id, "content": "sunny"}
+    told = [*QUESTION, answer.choices[0].message, result]
+    assert client.chat.completions.create(model="simulated", messages=told, tools=[WEATHER]).choices[0].message.content
+
+
+def a_tool_call_streams_in_pieces():
+    with client.chat.completions.stream(model="simulated", messages=QUESTION, tools=[WEATHER]) as stream:
+        pieces = [event for event in stream if event.type == "tool_calls.function.arguments.delta"]
+        called = stream.get_final_completion().choices[0].message.tool_calls[0]
+    assert pieces and list(json.loads(called.function.arguments)) == ["city"], called
+
+
+def a_backends_errors_are_of_their_kinds():
+    for status, kind in {
+        400: openai.BadRequestError,
+        401: openai.AuthenticationError,
+        403: openai.PermissionDeniedError,
+        404: openai.NotFoundError,
+        409: openai.ConflictError,
+        422: openai.UnprocessableEntityError,
+        429: openai.RateLimitError,
+        500: openai.InternalServerError,
+        503: openai.InternalServerError,
+    }.items():
+        error = raises(kind, lambda: faulty(f"status={status}"))
+        assert error.status_code == status and error.request_id, error
+
+
 def a_stream_that_breaks_is_an_error_and_not_an_end():
-    received = []
+    for fault in ("close-after=3", "reset-after=3"):
+        received = []
+        error = raises(openai.APIError, lambda: received.extend(read(faulty(fault, stream=True))))
+        assert error.code == "upstream_truncated", (fault, error.code, error.message)
 
-    def read():
-        for chunk in client.chat.completions.create(model="broken", messages=QUESTION, stream=True):
-            received.append(chunk.choices[0].delta.content)
 
-    error = raises(openai.APIError, read)
-    assert received == ["one", "two"], received
-    assert error.code == "upstream_truncated", (error.code, error.message)
+def a_client_that_waits_no_longer_is_no_harm():
+    raises(openai.APITimeoutError, lambda: faulty("delay-ms=60000", timeout=0.3))
+    assert faulty("").choices[0].message.content
 
 
 def an_unknown_authority_is_not_trusted():
-    import ssl
-
-    import httpx2
-
     stranger = openai.OpenAI(
         base_url=f"{URL}/v1",
         api_key="unused",
@@ -148,6 +196,10 @@ check(
     a_body_that_names_two_models_is_a_bad_request,
     a_backends_own_refusal_comes_through,
     a_backend_that_is_down_is_a_server_error,
+    a_tool_is_called_and_its_result_is_told,
+    a_tool_call_streams_in_pieces,
+    a_backends_errors_are_of_their_kinds,
     a_stream_that_breaks_is_an_error_and_not_an_end,
+    a_client_that_waits_no_longer_is_no_harm,
     an_unknown_authority_is_not_trusted,
 )
