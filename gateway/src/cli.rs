@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::logging::LogFormat;
+use crate::{limits::Limit, logging::LogFormat};
 
 /// A secure ingress gateway for AI inference.
 #[derive(Debug, Parser)]
@@ -77,6 +77,10 @@ pub struct RunArgs {
     /// How long open exchanges may go on after a stop was asked for, in seconds.
     #[arg(long, default_value_t = 3600)]
     pub drain_seconds: u64,
+    /// Change a bound of clients' connections: `head-timeout`, `keep-alive-timeout`, `body-stall-timeout` or
+    /// `write-stall-timeout`. May be given several times.
+    #[arg(long, value_name = "NAME=TIME")]
+    pub limit: Vec<Limit>,
     /// How logs are written to standard error. On a terminal text, elsewhere JSON, if not given.
     #[arg(long, value_enum)]
     pub log_format: Option<LogFormat>,

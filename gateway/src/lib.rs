@@ -14,6 +14,7 @@ pub mod explain;
 pub mod filters;
 pub mod forward;
 pub mod grpc;
+pub mod limits;
 pub mod live;
 pub mod logging;
 pub mod metrics;

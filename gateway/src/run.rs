@@ -3,7 +3,7 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use portcullis_mesh::{http::Limits, telemetry::Catalogue};
+use portcullis_mesh::telemetry::Catalogue;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -13,6 +13,7 @@ use tokio::{
 use crate::{
     admin::{self, AdminPages, Readiness, SnapshotPage},
     cli::{RunArgs, UnresolvedReferences},
+    limits::limits,
     metrics::MetricsSource,
     reload::{Input, Reloader, State, load},
     sockets::Sockets,
@@ -67,8 +68,9 @@ async fn control(arguments: RunArgs, serving: impl FnOnce(&State)) -> Result<Exi
     let admin = TcpListener::bind(arguments.admin).await.map_err(|error| {
         RunError::Input(format!("cannot listen on {} for the admin pages: {error}", arguments.admin))
     })?;
+    let limits = limits(&arguments.limit);
     let workers: Vec<WorkerHandle> = (0..count)
-        .map(|index| worker::spawn(index, live.clone(), metrics.clone(), Limits::default()))
+        .map(|index| worker::spawn(index, live.clone(), metrics.clone(), limits.clone()))
         .collect::<Result<_, _>>()?;
     let sockets = Sockets::new(arguments.bind.clone(), count);
     let mut reloader = Reloader::new(input, tls, sockets, workers, metrics.clone(), live);
