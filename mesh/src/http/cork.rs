@@ -15,6 +15,7 @@ use std::{
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::h2_meter::Meter;
 use crate::io::Io;
 
 /// What is gathered at most before it is written, in bytes: as much as fills four TLS records.
@@ -40,11 +41,13 @@ struct Gathered {
     usual_bytes: usize,
     /// A write waits until something of this has left.
     blocked: bool,
+    meter: Meter,
 }
 
 /// Puts a cork on a stream.
 pub(super) fn cork(io: Io) -> (Corked, Cork) {
-    let gathered = Gathered { io, bytes: BytesMut::new(), usual_bytes: ROOM_BYTES_MIN, blocked: false };
+    let gathered =
+        Gathered { io, bytes: BytesMut::new(), usual_bytes: ROOM_BYTES_MIN, blocked: false, meter: Meter::new() };
     let shared = Rc::new(RefCell::new(gathered));
     (Corked(shared.clone()), Cork(shared))
 }
@@ -59,6 +62,11 @@ impl Cork {
         }
         polled
     }
+
+    /// Whether the client sends so much for nothing that it should be turned away. Nothing is read from it any more.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.0.borrow().meter.is_exhausted()
+    }
 }
 
 impl Gathered {
@@ -72,6 +80,7 @@ impl Gathered {
             if n == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.meter.wrote(n);
             self.bytes.advance(n);
         }
         // An idle connection keeps no buffer.
@@ -88,7 +97,9 @@ impl Gathered {
             self.blocked = false;
         }
         if direct {
-            return Pin::new(&mut self.io).poll_write_vectored(cx, pieces);
+            let n = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, pieces))?;
+            self.meter.wrote(n);
+            return Poll::Ready(Ok(n));
         }
         if self.bytes.is_empty() {
             self.bytes.reserve(self.usual_bytes.max(total));
@@ -102,7 +113,16 @@ impl Gathered {
 
 impl AsyncRead for Corked {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0.borrow_mut().io).poll_read(cx, into)
+        let mut gathered = self.0.borrow_mut();
+        if gathered.meter.is_exhausted() {
+            // Whoever holds the cork has its turn now, and closes.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = into.filled().len();
+        ready!(Pin::new(&mut gathered.io).poll_read(cx, into))?;
+        gathered.meter.read(into.filled().get(before..).unwrap_or_default());
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -190,7 +190,9 @@ fn decode_trailer(buffer: &mut BytesMut) -> Result<Decoded, BodyError> {
         return Ok(Decoded::End);
     }
     let Some(end) = memchr::memmem::find(buffer, b"\r\n\r\n") else {
-        return if buffer.len() > TRAILER_BYTES_MAX { Err(BodyError::Trailers) } else { Ok(Decoded::NeedMore) };
+        // What is malformed already is not waited for.
+        let is_hopeless = buffer.len() > TRAILER_BYTES_MAX || bare_line_feed(buffer);
+        return if is_hopeless { Err(BodyError::Trailers) } else { Ok(Decoded::NeedMore) };
     };
     let section = buffer.split_to(end + 4).freeze();
     if section.len() > TRAILER_BYTES_MAX || bare_line_feed(&section) {
@@ -363,6 +365,7 @@ mod tests {
             "4;a\nb\r\nWiki\r\n",
             "4\r\nWikiX\r\n",
             "0\r\nX: 1\n\r\n\r\n",
+            "0\r\n\n\r\n",
             "0\r\nX : 1\r\n\r\n",
         ] {
             assert!(decode(text.as_bytes(), 3).is_err(), "{text:?}");

@@ -20,6 +20,7 @@ use http_body_util::Full;
 
 use super::{
     Answer, Arrival, BodyError, Ended, H2_PREFACE, Handler, Incoming, Interim, Limits, Tunnel,
+    WRITE_PROGRESS_BYTES_MIN,
     framing::{Decoded, Decoder, Encoder},
     head::{self, Framing, HeadError, HeadScanner, RequestHead, content_length},
     wire::{Wire, poll_discard},
@@ -419,7 +420,8 @@ impl Server<'_> {
                         }
                     }
                     Poll::Pending => {
-                        if !timer.is_set() || stalled_at != connection.wire.total_out {
+                        let progress = connection.wire.total_out - stalled_at;
+                        if !timer.is_set() || progress >= WRITE_PROGRESS_BYTES_MIN as u64 {
                             stalled_at = connection.wire.total_out;
                             timer.set(Instant::now() + stall);
                         }

@@ -22,7 +22,7 @@ use http::{
 use http_body::Body;
 
 use super::{
-    Answer, Arrival, BodyError, Ended, H2Body, Handler, Incoming, Interim, Limits,
+    Answer, Arrival, BodyError, Ended, H2Body, Handler, Incoming, Interim, Limits, WRITE_PROGRESS_BYTES_MIN,
     cork::{Cork, Corked, cork},
     head::{FIELDS_MAX, HeadError, content_length},
 };
@@ -52,6 +52,7 @@ pub async fn serve<H: Handler>(io: Io, handler: &H, limits: &Limits, seat: &Drai
     let mut exchanges = FuturesUnordered::new();
     let mut timer = LazyTimer::default();
     let mut finishing = false;
+    let (mut early_resets, mut calmed): (usize, bool) = (0, false);
     timer.set(Instant::now() + limits.keep_alive_timeout);
     let turn = |cx: &mut Context<'_>| {
         if !finishing && seat.poll_draining(cx).is_ready() {
@@ -67,13 +68,23 @@ pub async fn serve<H: Handler>(io: Io, handler: &H, limits: &Limits, seat: &Drai
                         exchanges.push(exchange(request, respond, handler, limits));
                     }
                     Poll::Ready(Some(Err(error))) => return Poll::Ready(ended(&error)),
+                    Poll::Ready(None) if calmed => return Poll::Ready(Ended::H2("calmed".to_owned())),
                     Poll::Ready(None) => return Poll::Ready(Ended::Cleanly),
                     Poll::Pending => break,
                 }
             }
             let mut finished = false;
-            while let Poll::Ready(Some(())) = exchanges.poll_next_unpin(cx) {
+            while let Poll::Ready(Some(end)) = exchanges.poll_next_unpin(cx) {
                 finished = true;
+                early_resets = match end {
+                    End::Answered => early_resets.saturating_sub(1),
+                    End::ResetEarly => early_resets + 1,
+                };
+            }
+            if !calmed && (cork.is_flooded() || early_resets > limits.h2_early_resets_max) {
+                calmed = true;
+                connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                continue;
             }
             if !accepted && !finished {
                 break;
@@ -122,16 +133,25 @@ fn ended(error: &h2::Error) -> Ended {
     }
 }
 
+/// How a stream ended, as far as its client is to be judged by it.
+enum End {
+    Answered,
+    /// Before an answer began: the client gave up, or we had to reset it.
+    ResetEarly,
+}
+
 /// One stream, from its request to the last byte of its answer.
 async fn exchange<H: Handler>(
     request: http::Request<RecvStream>,
     respond: SendResponse<Bytes>,
     handler: &H,
     limits: &Limits,
-) {
+) -> End {
     let method = request.method().clone();
     let respond = Rc::new(RefCell::new(respond));
     let answer = if request.headers().len() > FIELDS_MAX {
+        // Its client may take its time over our answer; what it sent is not held meanwhile.
+        drop(request);
         None
     } else {
         let interim = Interim::H2(respond.clone());
@@ -139,7 +159,7 @@ async fn exchange<H: Handler>(
         match until_reset(&respond, pin!(handler.handle(arrival))).await {
             Some(answer) => Some(answer),
             // The client has reset the stream; what it began is dropped with the handler.
-            None => return,
+            None => return End::ResetEarly,
         }
     };
     match answer {
@@ -150,6 +170,7 @@ async fn exchange<H: Handler>(
             send(&method, response, &respond, limits).await;
         }
     }
+    End::Answered
 }
 
 fn incoming(request: http::Request<RecvStream>, interim: &Interim) -> http::Request<Incoming> {
@@ -241,6 +262,8 @@ pub(super) struct H2Pump {
     pending: Bytes,
     stall: Option<Duration>,
     timer: LazyTimer,
+    /// Bytes that have left since the timer was last cleared.
+    progress: usize,
 }
 
 #[derive(Debug)]
@@ -252,7 +275,7 @@ pub(super) enum PumpFault {
 
 impl H2Pump {
     pub(super) fn new(stream: SendStream<Bytes>, stall: Option<Duration>) -> Self {
-        Self { stream, pending: Bytes::new(), stall, timer: LazyTimer::default() }
+        Self { stream, pending: Bytes::new(), stall, timer: LazyTimer::default(), progress: 0 }
     }
 
     /// Ready when the whole body has been handed to the connection.
@@ -268,6 +291,11 @@ impl H2Pump {
                 let chunk = self.pending.split_to(n);
                 let end = self.pending.is_empty() && body.is_end_stream();
                 self.stream.send_data(chunk, end).map_err(gone)?;
+                self.progress += n;
+                if self.pending.is_empty() || self.progress >= WRITE_PROGRESS_BYTES_MIN {
+                    self.timer.clear();
+                    self.progress = 0;
+                }
                 if end {
                     return Poll::Ready(Ok(()));
                 }
@@ -311,7 +339,6 @@ impl H2Pump {
                 }
             }
         }
-        self.timer.clear();
         Poll::Ready(Ok(()))
     }
 }

@@ -109,7 +109,8 @@ pub struct ResponseHead {
 #[derive(Debug, Default)]
 pub struct HeadScanner {
     scanned: usize,
-    lines: usize,
+    /// How long the first line is, once it has ended.
+    first_line: Option<usize>,
 }
 
 impl HeadScanner {
@@ -123,18 +124,21 @@ impl HeadScanner {
                 return Err(HeadError::BareLineFeed);
             }
             if end >= 3 && buffer.get(end - 3..end - 1) == Some(b"\r\n") {
-                self.scanned = 0;
-                self.lines = 0;
-                return if end < HEAD_BYTES_MAX { Ok(Some(end + 1)) } else { Err(self.too_large()) };
+                let found = if end < HEAD_BYTES_MAX { Ok(Some(end + 1)) } else { Err(self.too_large()) };
+                *self = Self::default();
+                return found;
             }
-            self.lines += 1;
+            self.first_line.get_or_insert(end);
         }
         self.scanned = buffer.len();
         if buffer.len() >= HEAD_BYTES_MAX { Err(self.too_large()) } else { Ok(None) }
     }
 
     fn too_large(&self) -> HeadError {
-        if self.lines == 0 { HeadError::TargetTooLong } else { HeadError::FieldsTooLarge }
+        match self.first_line {
+            Some(..=TARGET_BYTES_MAX) => HeadError::FieldsTooLarge,
+            _ => HeadError::TargetTooLong,
+        }
     }
 }
 
@@ -448,7 +452,9 @@ mod tests {
         check(&format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"), Err(HeadError::TargetTooLong));
         let huge = "a".repeat(HEAD_BYTES_MAX);
         check(&format!("GET /{huge}"), Err(HeadError::TargetTooLong));
+        check(&format!("GET /{huge} HTTP/1.1\r\nHost: a\r\n\r\n"), Err(HeadError::TargetTooLong));
         check(&format!("GET / HTTP/1.1\r\nHost: a\r\nX: {huge}"), Err(HeadError::FieldsTooLarge));
+        check(&format!("GET / HTTP/1.1\r\nHost: a\r\nX: {huge}\r\n\r\n"), Err(HeadError::FieldsTooLarge));
         let many = "X: y\r\n".repeat(FIELDS_MAX);
         check(&format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n"), Err(HeadError::FieldsTooLarge));
     }

@@ -10,6 +10,7 @@ pub mod framing;
 pub mod h1_client;
 pub mod h1_server;
 pub mod h2_client;
+mod h2_meter;
 pub mod h2_server;
 pub mod head;
 mod wire;
@@ -421,6 +422,10 @@ impl Interim {
     }
 }
 
+/// What a client must take within the write stall timeout while there is more, in bytes: one that takes a byte now and then
+/// holds what is being sent to it as surely as one that takes nothing.
+pub const WRITE_PROGRESS_BYTES_MIN: usize = 4 * 1024;
+
 /// The bounds of downstream connections. Every one is named with its unit.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -430,7 +435,7 @@ pub struct Limits {
     pub keep_alive_timeout: Duration,
     /// How long a request's body may be silent.
     pub body_stall_timeout: Duration,
-    /// How long a client may take nothing of what we want to write.
+    /// How long a client may take to take [`WRITE_PROGRESS_BYTES_MIN`] of what we want to write, or all that there is.
     pub write_stall_timeout: Duration,
     /// Requests on one HTTP/1.1 connection before it is closed.
     pub requests_per_connection_max: u64,
@@ -442,6 +447,8 @@ pub struct Limits {
     pub h2_pending_resets_max: usize,
     /// Streams that we had to reset, before the client is turned away (CVE-2025-8671).
     pub h2_local_resets_max: usize,
+    /// Streams that ended before their answer began, beyond those that were answered, before the client is turned away.
+    pub h2_early_resets_max: usize,
     /// What a client may send on one stream before we take it, in bytes.
     pub h2_stream_window_bytes: u32,
     /// What a client may send on one connection before we take it, in bytes.
@@ -462,6 +469,7 @@ impl Default for Limits {
             h2_header_list_bytes_max: 32 * 1024,
             h2_pending_resets_max: 20,
             h2_local_resets_max: 100,
+            h2_early_resets_max: 100,
             h2_stream_window_bytes: 256 * 1024,
             h2_connection_window_bytes: 1024 * 1024,
             h2_send_buffer_bytes: 64 * 1024,
