@@ -20,8 +20,10 @@ mod documents;
 mod gateway;
 mod h2;
 mod h2_origin;
+pub mod h2_raw;
 mod origin;
 pub mod pki;
+mod probe;
 mod simulator;
 pub mod stock;
 mod tls;
@@ -32,7 +34,9 @@ pub use self::{
     gateway::{Gateway, Options, Refused, binary},
     h2::{H2Answer, H2Client},
     h2_origin::{H2Options, H2Origin, H2Reply, H2Seen},
+    h2_raw::RawH2,
     origin::{Origin, Reply, Seen},
+    probe::{Probe, Probed},
     simulator::{simulated_backend, simulator, simulator_with},
     tls::{Tls, TlsStream},
 };
