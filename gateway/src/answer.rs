@@ -20,7 +20,7 @@ use portcullis_mesh::{
 };
 
 use crate::{
-    filters::identifiers::X_REQUEST_ID,
+    filters::{hygiene::clean_answer, identifiers::X_REQUEST_ID},
     prompt::refuse_body,
     record::{Ending, Record},
     refusal::{self, Dialect, Fault, Refusal},
@@ -126,12 +126,14 @@ impl Flow {
             return self.break_off(&Refusal::deadline_exceeded(), BodyError::Ended("deadline exceeded"));
         }
         match std::task::ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
                 if let Some(chunk) = frame.data_ref() {
                     if let Some(events) = &mut self.events {
                         events.push(chunk);
                     }
                 } else {
+                    // gRPC servers tell their load in trailers.
+                    frame.trailers_mut().into_iter().for_each(clean_answer);
                     self.finish();
                 }
                 if self.body.is_end_stream() && !self.is_cut_short() {

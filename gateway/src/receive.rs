@@ -46,7 +46,8 @@ const MODEL_NAME: &str = "x-gateway-model-name";
 /// Splits what arrived, and takes from it what clients may not say.
 pub fn receive(arrival: Arrival, id: &RequestId) -> (Line, Request) {
     let Arrival { request, interim } = arrival;
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
+    body.cleanse_trailers(hygiene::clean_request);
     let mut headers = parts.headers;
     let mut hosts = HeaderMap::new();
     headers.get_all(HOST).iter().for_each(|host| {

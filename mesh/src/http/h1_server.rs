@@ -21,7 +21,7 @@ use http_body_util::Full;
 use super::{
     Answer, Arrival, BodyError, Ended, H2_PREFACE, Handler, Incoming, Interim, Limits, Tunnel,
     WRITE_PROGRESS_BYTES_MIN,
-    framing::{Decoded, Decoder, Encoder},
+    framing::{Decoded, Decoder, Encoder, keep_true_trailers},
     head::{self, Framing, HeadError, HeadScanner, RequestHead, content_length},
     wire::{Wire, poll_discard},
 };
@@ -54,6 +54,7 @@ struct Connection {
 pub struct RequestBody {
     connection: Rc<RefCell<Connection>>,
     turn: u64,
+    pub(super) cleanse: fn(&mut HeaderMap),
 }
 
 impl RequestBody {
@@ -286,7 +287,7 @@ impl Server<'_> {
         };
         let body = match framing {
             Framing::Length(0) => Incoming::Empty,
-            _ => Incoming::H1(RequestBody { connection: self.connection.clone(), turn }),
+            _ => Incoming::H1(RequestBody { connection: self.connection.clone(), turn, cleanse: keep_true_trailers }),
         };
         let interim = if version == Version::HTTP_11 {
             Interim::H1(InterimSender { connection: self.connection.clone(), turn })

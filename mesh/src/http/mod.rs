@@ -163,7 +163,29 @@ impl std::fmt::Debug for Followed {
     }
 }
 
+/// Takes from trailers what may not stand there.
+type Cleanse = fn(&mut HeaderMap);
+type PolledFrame = Option<Result<Frame<Bytes>, BodyError>>;
+
+fn cleansed(mut frame: PolledFrame, cleanse: Cleanse) -> PolledFrame {
+    if let Some(Ok(frame)) = &mut frame {
+        frame.trailers_mut().into_iter().for_each(cleanse);
+    }
+    frame
+}
+
 impl Incoming {
+    /// Takes more from its trailers, when they come, than what may stand in none.
+    pub fn cleanse_trailers(&mut self, with: fn(&mut HeaderMap)) {
+        match self {
+            Incoming::H1(body) => body.cleanse = with,
+            Incoming::H2(body) => body.cleanse = with,
+            Incoming::Begun(_, rest) => rest.cleanse_trailers(with),
+            Incoming::Followed(followed) => followed.body.cleanse_trailers(with),
+            Incoming::Empty | Incoming::Full(_) => {}
+        }
+    }
+
     /// Another one like it, if it is in memory.
     pub fn replay(&self) -> Option<Incoming> {
         match self {
@@ -271,8 +293,8 @@ impl Body for Incoming {
                 Incoming::Full(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 _ => Poll::Ready(None),
             },
-            Incoming::H1(body) => body.poll_frame(cx),
-            Incoming::H2(body) => body.poll_frame(cx),
+            Incoming::H1(body) => body.poll_frame(cx).map(|frame| cleansed(frame, body.cleanse)),
+            Incoming::H2(body) => body.poll_frame(cx).map(|frame| cleansed(frame, body.cleanse)),
             Incoming::Begun(frames, rest) => match frames.pop_front() {
                 Some(frame) => Poll::Ready(Some(Ok(frame))),
                 None => Pin::new(&mut **rest).poll_frame(cx),
@@ -329,11 +351,12 @@ pub struct H2Body {
     data_done: bool,
     /// Told `100 Continue` as soon as the body is wanted.
     waiting: Option<Interim>,
+    cleanse: Cleanse,
 }
 
 impl H2Body {
     pub(crate) fn new(stream: h2::RecvStream, length: Option<u64>) -> Self {
-        Self { stream, remaining: length, data_done: false, waiting: None }
+        Self { stream, remaining: length, data_done: false, waiting: None, cleanse: framing::keep_true_trailers }
     }
 
     /// The same from a client that waits to be told that its body is wanted.

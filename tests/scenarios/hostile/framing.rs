@@ -279,6 +279,7 @@ async fn trailers_say_nothing_that_only_headers_may() {
     {
         assert!(!body.contains(claim), "{claim} in {body:?}");
     }
+    assert!(body.contains("x-checksum: 1"), "{body:?}");
     assert_eq!(client.exchange("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").await.status, 200);
 }
 
@@ -287,7 +288,8 @@ async fn trailers_say_nothing_that_only_headers_may() {
 async fn trailers_of_answers_are_held_to_the_same() {
     let stage = Stage::answering(|_| {
         let text = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nContent-Length: 9\r\n\
-                    Set-Cookie: a=b\r\nLocation: /\r\nX-Checksum: 1\r\n\r\n";
+                    Set-Cookie: a=b\r\nLocation: /\r\nEndpoint-Load-Metrics: JSON {}\r\nServer: uvicorn\r\n\
+                    X-Checksum: 1\r\n\r\n";
         Reply::Bytes(text.into())
     })
     .await;
