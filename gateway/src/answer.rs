@@ -56,7 +56,7 @@ pub struct Flow {
 pub fn ready(response: Response<Bytes>, record: &mut Record) -> Answer<AnswerBody> {
     let mut response = response.map(AnswerBody::Full);
     response.headers_mut().insert(X_REQUEST_ID, record.id.to_header_value());
-    record.answered(response.status());
+    record.answered(response.status(), Instant::now());
     record.close(Ending::Complete);
     Answer::Response(response)
 }
@@ -68,22 +68,24 @@ pub fn refuse(refusal: &Refusal, mut record: Record) -> Answer<AnswerBody> {
     } else {
         tracing::warn!(request_id = record.id.as_str(), code = refusal.code, detail = %refusal.detail, "refused");
     }
-    record.answered(refusal.status);
+    record.answered(refusal.status, Instant::now());
     record.worker.metrics.refused(refusal);
     record.close(Ending::Refused);
     Answer::Response(refusal::render(refusal, record.dialect, record.id.as_str()).map(AnswerBody::Full))
 }
 
-/// Passes an endpoint's answer on. `deadline`: of the whole exchange, if its route or its client set one.
+/// Passes an endpoint's answer on, whose head arrived `now`. `deadline`: of the whole exchange, if its route or its
+/// client set one.
 pub fn flow(
     response: Response<UpstreamBody>,
     placement: Placement,
     record: &mut Record,
     deadline: Option<Instant>,
+    now: Instant,
 ) -> Answer<AnswerBody> {
     let (mut parts, body) = response.into_parts();
     parts.headers.insert(X_REQUEST_ID, record.id.to_header_value());
-    record.answered(parts.status);
+    record.answered(parts.status, now);
     // A stream whose length was announced is not followed: no event of ours could be added to it. Nor is one that is
     // encoded: its bytes are no events.
     let is_event_stream = parts.status == StatusCode::OK

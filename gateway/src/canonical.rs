@@ -15,7 +15,7 @@ pub mod path;
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, Method, header::HOST};
+use http::{HeaderValue, Method};
 use portcullis_policy::snapshot::Scheme;
 
 use self::host::Authority;
@@ -33,8 +33,8 @@ pub struct Head<'r> {
     pub target: &'r [u8],
     /// HTTP/2: `:authority`, where there is one. HTTP/1.1: `None`.
     pub authority: Option<&'r [u8]>,
-    /// The header fields; only `Host` is looked at.
-    pub headers: &'r HeaderMap,
+    /// Every `Host` field.
+    pub hosts: &'r [HeaderValue],
     /// How the client reached us: decides which port is the default one.
     pub scheme: Scheme,
     /// Whether CONNECT with a path is taken (RFC 8441: HTTP/2 with `:protocol`). A plain CONNECT never is.
@@ -145,11 +145,13 @@ fn absolute_form<'r>(head: &Head<'r>) -> Result<Target<'r>, Refusal> {
 
 /// The one authority on which everything that names one agrees.
 fn authority<'r>(head: &Head<'r>, in_target: Option<&'r [u8]>) -> Result<Authority<'r>, Refusal> {
-    let mut hosts = head.headers.get_all(HOST).iter().map(http::HeaderValue::as_bytes);
-    let host = hosts.next();
-    if hosts.next().is_some() {
-        return Err(Refusal::malformed("several_hosts", "the request has more than one Host header").closing());
-    }
+    let host = match head.hosts {
+        [] => None,
+        [host] => Some(host.as_bytes()),
+        _ => {
+            return Err(Refusal::malformed("several_hosts", "the request has more than one Host header").closing());
+        }
+    };
     let mut given = [in_target, head.authority, host].into_iter().flatten();
     let first = given.next().ok_or_else(|| Refusal::malformed("missing_host", "the request has no Host header"))?;
     let authority = host::parse(first, head.scheme)?;

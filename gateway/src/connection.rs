@@ -14,7 +14,7 @@ use portcullis_mesh::{
     connections::{Target, connect},
     endpoints::Outcome,
     http::{self as mesh_http, Ended, Spoken},
-    io::Io,
+    io::{Io, Socket},
     tls::{self, Accepted, Deadlines},
 };
 use portcullis_policy::{
@@ -157,12 +157,12 @@ async fn serve(worker: Rc<Worker>, port: PortKey, stream: TcpStream, remote: Soc
     };
     drop(live);
     let started = Instant::now();
-    let accepted = tls::accept(stream, &tls, &Deadlines::default()).await;
+    let accepted = tls::accept(Socket::new(stream), &tls, &Deadlines::default()).await;
     metrics.handshake(&worker, &accepted, started.elapsed());
     match accepted {
         Err(refusal) => tracing::debug!(%remote, %port, %refusal, "handshake failed"),
         Ok(Accepted::Passthrough { stream, prelude, sni, .. }) => {
-            relay(&worker, &port, Io::Tcp(stream), &prelude, sni.as_deref()).await;
+            relay(&worker, &port, Io::Tcp(stream.into_inner()), &prelude, sni.as_deref()).await;
         }
         Ok(Accepted::Terminated { stream, peer, .. }) => {
             let live = worker.live();

@@ -45,7 +45,7 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
     };
     outbound.gather().await?;
     // The screening of what comes out wraps the answer's body here.
-    forward(&live, &permit, outbound, record).await
+    forward(&live, &permit, &mut outbound, record).await
 }
 
 impl Handler for Connection {
@@ -53,11 +53,12 @@ impl Handler for Connection {
 
     /// Answers one request, whatever becomes of it. The record is kept to the last byte of the answer.
     async fn handle(&self, arrival: Arrival) -> Answer<AnswerBody> {
+        let now = Instant::now();
         let headers = arrival.request.headers();
-        let id = RequestId::choose(headers, self.worker.unix_ms(), self.worker.random_bits());
+        let id = RequestId::choose(headers, self.worker.unix_ms(now), self.worker.random_bits());
         let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
         let dialect = Dialect::detect(arrival.request.uri().path(), content_type);
-        let mut record = Record::new(self.worker.clone(), Instant::now(), id, dialect, arrival.request.method());
+        let mut record = Record::new(self.worker.clone(), now, id, dialect, arrival.request.method());
         match stages(self, arrival, &mut record).await {
             Ok(answer) => answer,
             Err(refusal) => answer::refuse(&refusal, record),
@@ -66,7 +67,7 @@ impl Handler for Connection {
 
     fn malformed(&self, error: HeadError) -> http::Response<Bytes> {
         let refusal = Refusal::new(Fault::Caller, error.status(), "malformed_request", error.to_string()).closing();
-        let id = RequestId::generate(self.worker.unix_ms(), self.worker.random_bits());
+        let id = RequestId::generate(self.worker.unix_ms(Instant::now()), self.worker.random_bits());
         self.worker.metrics.malformed(refusal.status);
         refusal::render(&refusal, Dialect::Plain, id.as_str())
     }

@@ -4,7 +4,12 @@
 //! backend's retry budget allows. A *stale* connection (reused, and reset before an answer) is not a failure: the same
 //! endpoint is asked again at once, on a fresh connection.
 
-use std::{future::Future, rc::Rc, time::Instant};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    rc::Rc,
+    time::Instant,
+};
 
 use http::{
     HeaderValue, Response, StatusCode,
@@ -38,37 +43,40 @@ const MIRRORS_IN_FLIGHT_MAX: usize = 256;
 pub async fn forward(
     live: &Live,
     _permit: &Permit<'_>,
-    mut outbound: Outbound<'_>,
+    outbound: &mut Outbound<'_>,
     record: &mut Record,
 ) -> Result<Answer<AnswerBody>, Refusal> {
     let worker = record.worker.clone();
     let backend = live.backend(outbound.backend).ok_or_else(Refusal::internal)?;
-    mirror(&worker, live, &outbound);
+    mirror(&worker, live, outbound);
     if let Some(protocol) = &outbound.upgrade {
         upgrade_fields(&mut outbound.head.headers, protocol.clone());
     }
-    let mut attempts = Attempts::new(backend, &outbound, record);
+    let mut attempts = Attempts::new(backend, outbound, record);
     loop {
-        let (placement, home, attempt) = attempts.next(&worker)?;
+        let (placement, home, attempt) = attempts.next(&worker, Instant::now())?;
         let copy = outbound.body.replay();
         let replayable = copy.is_some();
         let mut body = copy.unwrap_or_else(|| std::mem::take(&mut outbound.body));
-        let sent = home.send(&outbound.head, &mut body, attempt, &outbound.interim);
-        let outcome = attempts.within_deadline(sent).await;
+        let outcome = {
+            let sent = pin!(home.send(&outbound.head, &mut body, attempt, &outbound.interim));
+            attempts.within_deadline(sent).await
+        };
         if !replayable {
             // Without a connection it has not been touched.
             outbound.body = body;
         }
         worker.metrics.attempt(&backend.spec.document, &outcome);
-        match attempts.judge(outcome, placement, &outbound)? {
+        let now = Instant::now();
+        match attempts.judge(outcome, placement, outbound, now)? {
             Judged::Again(pause) => {
                 if let Some(pause) = pause {
                     tokio::time::sleep(pause).await;
                 }
             }
             Judged::Answer(response, placement) => {
-                let response = finish_head(response, &outbound);
-                return Ok(answer::flow(response, placement, record, attempts.deadline));
+                let response = finish_head(response, outbound);
+                return Ok(answer::flow(response, placement, record, attempts.deadline, now));
             }
             Judged::Upgraded(response, tunnel, placement) => {
                 return Ok(tunnelled(response, tunnel, placement, backend, record));
@@ -124,6 +132,7 @@ impl<'a> Attempts<'a> {
             upgrade: outbound.upgrade.is_some(),
             fresh: false,
             once: !replayable,
+            at: record.started,
             connect: backend.spec.timeouts.connect,
             clocks: backend.clocks,
         };
@@ -142,14 +151,14 @@ impl<'a> Attempts<'a> {
     }
 
     /// Where the next attempt goes.
-    fn next(&mut self, worker: &Rc<Worker>) -> Result<(Placement, Rc<Home>, Attempt), Refusal> {
-        let mut attempt = self.attempt;
+    fn next(&mut self, worker: &Rc<Worker>, now: Instant) -> Result<(Placement, Rc<Home>, Attempt), Refusal> {
+        let mut attempt = Attempt { at: now, ..self.attempt };
         let placement = match self.again.take() {
             Some(placement) => {
                 attempt.fresh = true;
                 placement
             }
-            None => self.backend.endpoints.pick(Instant::now(), &self.avoid).map_err(|_| Refusal::no_endpoint())?,
+            None => self.backend.endpoints.pick(now, &self.avoid).map_err(|_| Refusal::no_endpoint())?,
         };
         let endpoint = placement.endpoint();
         let address = if self.grpc { endpoint.grpc_address() } else { endpoint.address() };
@@ -157,7 +166,7 @@ impl<'a> Attempts<'a> {
         Ok((placement, home, attempt))
     }
 
-    async fn within_deadline(&self, sent: impl Future<Output = Result<Answered, AttemptError>>) -> Attempted {
+    async fn within_deadline(&self, sent: Pin<&mut impl Future<Output = Result<Answered, AttemptError>>>) -> Attempted {
         let attempt_ends = self.per_attempt.map(|timeout| Instant::now() + timeout);
         let Some(until) = attempt_ends.into_iter().chain(self.deadline).min() else {
             return Attempted::Done(sent.await);
@@ -175,8 +184,8 @@ impl<'a> Attempts<'a> {
         attempted: Attempted,
         placement: Placement,
         outbound: &Outbound<'_>,
+        now: Instant,
     ) -> Result<Judged, Refusal> {
-        let now = Instant::now();
         let (outcome, refusal) = match attempted {
             Attempted::Done(Ok(Answered::Upgraded(response, io, read))) => {
                 placement.report(now, Outcome::Answered(StatusCode::SWITCHING_PROTOCOLS));
@@ -289,7 +298,7 @@ fn tunnelled(
     clean_answer(&mut parts.headers);
     parts.headers.remove(CONNECTION);
     upgrade_fields(&mut parts.headers, protocol);
-    record.answered(parts.status);
+    record.answered(parts.status, Instant::now());
     let guard = TunnelGuard::new(record.hand_over(), placement);
     let tunnel = Tunnel { io, prelude, idle: backend.clocks.idle, guard: Box::new(guard) };
     Answer::Tunnel(Response::from_parts(parts, ()), tunnel)
@@ -303,7 +312,8 @@ fn mirror(worker: &Rc<Worker>, live: &Live, outbound: &Outbound<'_>) {
             worker.metrics.mirror_skipped(&backend.spec.document);
             continue;
         };
-        let Ok(placement) = backend.endpoints.pick(Instant::now(), &[]) else { continue };
+        let now = Instant::now();
+        let Ok(placement) = backend.endpoints.pick(now, &[]) else { continue };
         let endpoint = placement.endpoint();
         let address = if outbound.grpc { endpoint.grpc_address() } else { endpoint.address() };
         let home = worker.connections.home(&Target { address, tls: backend.tls.clone() });
@@ -312,6 +322,7 @@ fn mirror(worker: &Rc<Worker>, live: &Live, outbound: &Outbound<'_>) {
             upgrade: false,
             fresh: false,
             once: false,
+            at: now,
             connect: backend.spec.timeouts.connect,
             clocks: backend.clocks,
         };

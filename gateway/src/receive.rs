@@ -1,8 +1,12 @@
 //! The first stage: what came is split into what is judged (the [`Line`]) and what is forwarded (the [`Request`]).
 
-use http::{HeaderMap, HeaderValue, Method, Uri, header::HOST};
+use http::{
+    HeaderMap, HeaderValue, Method, Uri,
+    header::{Entry, HOST},
+};
 use portcullis_mesh::http::{Arrival, Incoming, Interim};
 use portcullis_policy::snapshot::Scheme;
+use smallvec::SmallVec;
 
 use crate::{
     canonical::{Canonical, Head, canonicalise},
@@ -21,7 +25,7 @@ pub struct Line {
     /// The target.
     pub uri: Uri,
     version: http::Version,
-    hosts: HeaderMap,
+    hosts: SmallVec<[HeaderValue; 1]>,
     /// An absolute-form target of HTTP/1.1, as text.
     absolute: Option<String>,
 }
@@ -49,11 +53,10 @@ pub fn receive(arrival: Arrival, id: &RequestId) -> (Line, Request) {
     let (parts, mut body) = request.into_parts();
     body.cleanse_trailers(hygiene::clean_request);
     let mut headers = parts.headers;
-    let mut hosts = HeaderMap::new();
-    headers.get_all(HOST).iter().for_each(|host| {
-        hosts.append(HOST, host.clone());
-    });
-    headers.remove(HOST);
+    let hosts = match headers.entry(HOST) {
+        Entry::Occupied(hosts) => hosts.remove_entry_mult().1.collect(),
+        Entry::Vacant(_) => SmallVec::new(),
+    };
     let upgrade = if parts.version == http::Version::HTTP_11 { hygiene::wanted_upgrade(&headers) } else { None };
     let claims = headers.get_all(MODEL_NAME).iter().cloned().collect();
     hygiene::clean_request(&mut headers);
@@ -81,7 +84,7 @@ impl Line {
             method: &self.method,
             target: target.as_bytes(),
             authority,
-            headers: &self.hosts,
+            hosts: &self.hosts,
             scheme,
             extended_connect: false,
         };
@@ -90,6 +93,6 @@ impl Line {
 
     /// The `Host` field as it was sent, if there was exactly one and no absolute target.
     pub fn host_value(&self) -> Option<&HeaderValue> {
-        self.hosts.get(HOST)
+        self.hosts.first()
     }
 }

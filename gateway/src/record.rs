@@ -74,9 +74,9 @@ impl Record {
     }
 
     /// The head of the answer is known.
-    pub fn answered(&mut self, status: StatusCode) {
+    pub fn answered(&mut self, status: StatusCode, now: Instant) {
         self.status = Some(status);
-        self.worker.metrics.first_byte(self.route.as_deref(), self.started.elapsed());
+        self.worker.metrics.first_byte(self.route.as_deref(), now.saturating_duration_since(self.started));
     }
 
     /// Closes it.

@@ -41,6 +41,8 @@ pub struct Worker {
     /// Asks connections to finish.
     pub drain: Drain,
     live: RefCell<Current>,
+    /// A moment, and the milliseconds from 1970 to it. Looked at anew every [`SWEEP_INTERVAL`].
+    wall: Cell<(Instant, u64)>,
 }
 
 /// The revision in force, counted on this core: an exchange that takes it touches no line of memory that other cores
@@ -76,9 +78,10 @@ impl Worker {
         self.live.borrow().clone()
     }
 
-    /// Milliseconds since 1970.
-    pub fn unix_ms(&self) -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    /// Milliseconds from 1970 to `now`.
+    pub fn unix_ms(&self, now: Instant) -> u64 {
+        let (then, unix_ms) = self.wall.get();
+        unix_ms + now.saturating_duration_since(then).as_millis() as u64
     }
 
     /// Bits for an identifier.
@@ -91,7 +94,8 @@ impl Worker {
 pub fn spawn(index: usize, live: Arc<Live>, metrics: MetricsSource, limits: Limits) -> std::io::Result<WorkerHandle> {
     let (commands, inbox) = mpsc::unbounded_channel();
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().event_interval(31).build() {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = match builder.enable_all().build_local(tokio::runtime::LocalOptions::default()) {
             Ok(runtime) => runtime,
             Err(error) => {
                 tracing::error!(%error, "a worker could not start");
@@ -108,11 +112,16 @@ pub fn spawn(index: usize, live: Arc<Live>, metrics: MetricsSource, limits: Limi
             limits,
             drain: Drain::default(),
             live: RefCell::new(Rc::new(live)),
+            wall: Cell::new(wall()),
         });
-        let local = tokio::task::LocalSet::new();
-        local.block_on(&runtime, run(worker, inbox));
+        runtime.block_on(run(worker, inbox));
     })?;
     Ok(WorkerHandle { commands, thread })
+}
+
+fn wall() -> (Instant, u64) {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    (Instant::now(), since.map_or(0, |since| since.as_millis() as u64))
 }
 
 async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
@@ -120,6 +129,7 @@ async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
     tokio::task::spawn_local(async move {
         loop {
             tokio::time::sleep(SWEEP_INTERVAL).await;
+            sweeper.wall.set(wall());
             sweeper.connections.sweep(Instant::now());
         }
     });

@@ -21,6 +21,7 @@ impl Handler for Forward {
     async fn handle(&self, arrival: Arrival) -> Answer<UpstreamBody> {
         let (head, body) = arrival.request.into_parts();
         let mut attempt = Attempt {
+            at: std::time::Instant::now(),
             version: Version::Http1,
             upgrade: false,
             fresh: false,

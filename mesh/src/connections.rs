@@ -28,7 +28,7 @@ use crate::{
         h1_client::{Clocks, H1Connection, Recycle, ResponseBody, SendError, Sent},
         h2_client::{H2Connection, H2ResponseBody},
     },
-    io::Io,
+    io::{Io, Socket},
 };
 
 /// How long an idle connection is kept when its server does not say. Shorter than the 5 s of the usual Python servers.
@@ -88,14 +88,14 @@ impl TargetTls {
         &self,
         tcp: TcpStream,
         version: Option<Version>,
-    ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    ) -> std::io::Result<tokio_rustls::client::TlsStream<Socket>> {
         let config = match version {
             Some(Version::Either) => &self.either,
             Some(Version::Http1) => &self.http1,
             Some(Version::Http2) => &self.http2,
             None => &self.opaque,
         };
-        TlsConnector::from(Arc::clone(config)).connect(self.server_name.clone(), tcp).await
+        TlsConnector::from(Arc::clone(config)).connect(self.server_name.clone(), Socket::new(tcp)).await
     }
 }
 
@@ -121,13 +121,15 @@ type Key = (SocketAddr, usize);
 #[derive(Debug)]
 pub struct Home {
     target: Target,
-    idle: RefCell<Vec<(Instant, H1Connection)>>,
+    idle: RefCell<Vec<(Instant, Box<H1Connection>)>>,
     h2: RefCell<Vec<H2Connection>>,
     /// One dial at a time for HTTP/2: everyone else waits for its connection.
     h2_dial: tokio::sync::Mutex<()>,
     /// Asked for either version, the endpoint chose HTTP/2 last time.
     agreed_on_h2: Cell<bool>,
     opened: Cell<u64>,
+    /// The time, at most a second ago: good enough to date what begins to lie idle.
+    seen: Cell<Instant>,
     /// Closed to reuse: its target has left.
     retired: Cell<bool>,
 }
@@ -194,6 +196,8 @@ pub struct Attempt {
     pub upgrade: bool,
     /// Do not take a connection that was there before: the last one was stale.
     pub fresh: bool,
+    /// When it begins.
+    pub at: Instant,
     /// The body can be sent only once: do not risk it on a connection of HTTP/1.1 that lay idle.
     pub once: bool,
     /// From the decision to dial to a usable connection.
@@ -209,7 +213,7 @@ impl Connections {
         self.0.borrow_mut().entry((target.address, tls)).or_insert_with(|| Rc::new(Home::new(target.clone()))).clone()
     }
 
-    /// Closes what has lain idle for too long, and forgets homes that nobody needs.
+    /// Closes what has lain idle for too long, and forgets homes that nobody needs. To be called every second.
     pub fn sweep(&self, now: Instant) {
         self.0.borrow_mut().retain(|_, home| {
             home.sweep(now);
@@ -232,6 +236,7 @@ impl Home {
             h2_dial: tokio::sync::Mutex::new(()),
             agreed_on_h2: Cell::new(false),
             opened: Cell::new(0),
+            seen: Cell::new(Instant::now()),
             retired: Cell::new(false),
         }
     }
@@ -250,6 +255,7 @@ impl Home {
     }
 
     fn sweep(&self, now: Instant) {
+        self.seen.set(now);
         self.idle.borrow_mut().retain(|(until, _)| *until > now);
         self.h2.borrow_mut().retain_mut(|connection| connection.is_open() && !connection.has_rested(now, IDLE_MAX));
     }
@@ -266,15 +272,27 @@ impl Home {
         if attempt.version != Version::Http2
             && !attempt.fresh
             && !attempt.once
-            && let Some(connection) = self.take_idle().await
+            && let Some(connection) = self.take_idle(attempt.at).await
         {
             let body = std::mem::take(body);
-            let sent = connection.send(head, body, attempt.upgrade, attempt.clocks, interim, self.clone()).await;
+            let sent = connection.send(head, body, attempt, interim, self.clone()).await;
             return sent.map(Answered::from).map_err(|error| match error {
                 SendError::ResetBeforeAnswer => AttemptError::Stale,
                 error => AttemptError::Send(error),
             });
         }
+        // Rarer, and its future much larger: boxed, it costs the exchanges above nothing.
+        Box::pin(self.send_otherwise(head, body, attempt, interim)).await
+    }
+
+    /// Sends over HTTP/2, or on a new connection.
+    async fn send_otherwise(
+        self: &Rc<Self>,
+        head: &http::request::Parts,
+        body: &mut Incoming,
+        attempt: Attempt,
+        interim: &Interim,
+    ) -> Result<Answered, AttemptError> {
         let existing = if attempt.version == Version::Http1 || attempt.fresh { None } else { self.take_h2(None) };
         let dialled = match existing {
             Some(connection) => Dialled::Shared(connection),
@@ -283,7 +301,7 @@ impl Home {
         let body = std::mem::take(body);
         match dialled {
             Dialled::H1(connection) => connection
-                .send(head, body, attempt.upgrade, attempt.clocks, interim, self.clone())
+                .send(head, body, attempt, interim, self.clone())
                 .await
                 .map(Answered::from)
                 .map_err(AttemptError::Send),
@@ -303,8 +321,8 @@ impl Home {
     }
 
     /// The connection used last that is still open: the others may rest, and be closed.
-    async fn take_idle(&self) -> Option<H1Connection> {
-        let now = Instant::now();
+    async fn take_idle(&self, now: Instant) -> Option<Box<H1Connection>> {
+        self.seen.set(now);
         loop {
             let (until, mut connection) = self.idle.borrow_mut().pop()?;
             if until > now && poll_fn(|cx| Poll::Ready(connection.poll_usable(cx))).await {
@@ -389,7 +407,7 @@ pub async fn connect(target: &Target) -> Result<Io, DialError> {
 
 enum Dialled {
     /// Nobody has used it before.
-    H1(H1Connection),
+    H1(Box<H1Connection>),
     /// Nobody has used it before.
     H2(H2Connection),
     /// Others use it.
@@ -397,7 +415,7 @@ enum Dialled {
 }
 
 impl Recycle for Home {
-    fn recycle(&self, connection: H1Connection) {
+    fn recycle(&self, connection: Box<H1Connection>) {
         let mut idle = self.idle.borrow_mut();
         if self.retired.get() || idle.len() >= IDLE_CONNECTIONS_MAX {
             return;
@@ -407,7 +425,7 @@ impl Recycle for Home {
             Some(hint) => hint.saturating_sub(IDLE_MARGIN).min(IDLE_MAX),
         };
         if !keep.is_zero() {
-            idle.push((Instant::now() + keep, connection));
+            idle.push((self.seen.get() + keep, connection));
         }
     }
 }

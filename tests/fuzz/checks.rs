@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, header::HOST};
+use http::{HeaderValue, Method, header::HOST};
 use portcullis_gateway::{
     canonical::{Head, canonicalise},
     model::{GrpcScan, from_json, from_multipart},
@@ -27,12 +27,9 @@ pub const TARGETS: [(&str, Check); 5] =
 pub fn canonical(input: &[u8]) {
     let mut lines = input.split(|byte| *byte == b'\n');
     let (target, host, authority) = (lines.next().unwrap_or_default(), lines.next(), lines.next());
-    let mut headers = HeaderMap::new();
-    for host in host.into_iter().filter_map(|host| HeaderValue::from_bytes(host).ok()) {
-        headers.append(HOST, host);
-    }
+    let hosts: Vec<_> = host.into_iter().filter_map(|host| HeaderValue::from_bytes(host).ok()).collect();
     for (method, scheme) in [(Method::GET, Scheme::Https), (Method::OPTIONS, Scheme::Http)] {
-        let head = Head { method: &method, target, authority, headers: &headers, scheme, extended_connect: false };
+        let head = Head { method: &method, target, authority, hosts: &hosts, scheme, extended_connect: false };
         let Ok(first) = canonicalise(&head) else { continue };
         let path = first.path();
         assert!(path.bytes().all(|byte| (0x21..0x7f).contains(&byte)), "{path}");
@@ -43,9 +40,8 @@ pub fn canonical(input: &[u8]) {
         assert!(!first.host().is_empty() && first.authority().starts_with(first.host()));
         assert_eq!(first.host(), first.host().to_ascii_lowercase());
         let again = first.query().map_or(path.to_owned(), |query| format!("{path}?{query}"));
-        let mut headers = HeaderMap::new();
-        headers.insert(HOST, HeaderValue::from_str(first.authority()).expect("an authority is a header value"));
-        let head = Head { target: again.as_bytes(), authority: None, headers: &headers, ..head };
+        let host = HeaderValue::from_str(first.authority()).expect("an authority is a header value");
+        let head = Head { target: again.as_bytes(), authority: None, hosts: &[host], ..head };
         let second = canonicalise(&head).expect("a canonical form is canonical");
         assert_eq!(
             (first.host(), first.authority(), first.path(), first.query()),

@@ -18,15 +18,16 @@ use http_body::{Body, Frame, SizeHint};
 use super::{
     BodyError, Incoming, Interim,
     framing::{Decoded, Decoder, Encoder},
-    head::{self, Framing, HeadError, HeadScanner, ResponseHead, content_length, response_framing},
+    head::{self, Framing, HeadError, HeadScanner, ResponseHead, content_length},
     wire::Wire,
 };
-use crate::{io::Io, timer::LazyTimer};
+use crate::{connections::Attempt, io::Io, timer::LazyTimer};
 
 /// Interim answers to one request before it is called a fault.
 const INTERIM_ANSWERS_MAX: usize = 16;
 
-/// A connection on which no exchange is going on.
+/// A connection on which no exchange is going on. Kept in a box, since it wanders: from the store to the request, into
+/// the answer's body, and back.
 #[derive(Debug)]
 pub struct H1Connection {
     wire: Wire,
@@ -40,7 +41,7 @@ pub struct H1Connection {
 /// Takes connections back that can be used again.
 pub trait Recycle {
     /// This one can.
-    fn recycle(&self, connection: H1Connection);
+    fn recycle(&self, connection: Box<H1Connection>);
 }
 
 /// The clocks of one attempt.
@@ -92,8 +93,8 @@ pub enum Sent {
 
 impl H1Connection {
     /// A new connection.
-    pub fn new(io: Io) -> Self {
-        Self { wire: Wire::new(io), timer: LazyTimer::default(), exchanges: 0, keep_alive_hint: None }
+    pub fn new(io: Io) -> Box<Self> {
+        Box::new(Self { wire: Wire::new(io), timer: LazyTimer::default(), exchanges: 0, keep_alive_hint: None })
     }
 
     /// Whether it is still open and silent, as an idle connection must be. Costs no system call while nothing happened.
@@ -103,11 +104,10 @@ impl H1Connection {
 
     /// Sends a request (its URI in origin form, its fields cleansed) and waits for the head of the answer.
     pub async fn send(
-        mut self,
+        mut self: Box<Self>,
         parts: &http::request::Parts,
         body: Incoming,
-        upgrade: bool,
-        clocks: Clocks,
+        attempt: Attempt,
         interim: &Interim,
         home: Rc<dyn Recycle>,
     ) -> Result<Sent, SendError> {
@@ -116,20 +116,21 @@ impl H1Connection {
         head::write_request_head(self.wire.out.small(), &parts.method, target, &parts.headers, framing);
         self.exchanges += 1;
         let mut pump = Pump { encoder: Some(Encoder::new(framing)), body };
-        let head = self.poll_head(&mut pump, clocks, upgrade, interim).await?;
-        let ResponseHead { response, keep_alive } = head;
+        let head = self.poll_head(&mut pump, attempt, interim).await?;
+        let (framing, hint) = (head.framing(&parts.method), head.keep_alive_timeout());
+        let ResponseHead { response, keep_alive, .. } = head;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let (io, read) = self.wire.into_parts();
             return Ok(Sent::Upgraded(response, io, read));
         }
-        let framing = response_framing(&parts.method, &response).map_err(SendError::Malformed)?;
-        self.keep_alive_hint = keep_alive_hint(response.headers()).or(self.keep_alive_hint);
+        let framing = framing.map_err(SendError::Malformed)?;
+        self.keep_alive_hint = hint.or(self.keep_alive_hint);
         let mut body = ResponseBody {
             connection: Some(self),
             decoder: Decoder::new(framing),
             pump,
             reusable: keep_alive && framing != Framing::UntilClose,
-            idle: clocks.idle,
+            idle: attempt.clocks.idle,
             home,
         };
         body.finish_if_ended();
@@ -139,13 +140,14 @@ impl H1Connection {
     async fn poll_head(
         &mut self,
         pump: &mut Pump,
-        clocks: Clocks,
-        upgrade: bool,
+        attempt: Attempt,
         interim: &Interim,
     ) -> Result<ResponseHead, SendError> {
         let mut scanner = HeadScanner::default();
         let mut interim_answers = 0;
         let (mut sent, mut stalled_at) = (false, 0);
+        // The time, as long as this has not had to wait.
+        let mut now = Some(attempt.at);
         self.timer.clear();
         poll_fn(|cx| {
             if !sent {
@@ -156,13 +158,13 @@ impl H1Connection {
                     // A server may answer and close without reading the whole request (413): the answer counts.
                     Poll::Ready(Ok(()) | Err(PumpError::Io)) => {
                         sent = true;
-                        self.timer.set(Instant::now() + clocks.first_byte);
+                        self.timer.set(now.unwrap_or_else(Instant::now) + attempt.clocks.first_byte);
                     }
                     // It is the client that we wait for.
                     Poll::Pending if self.wire.out.is_empty() => self.timer.clear(),
                     Poll::Pending if !self.timer.is_set() || stalled_at != self.wire.total_out => {
                         stalled_at = self.wire.total_out;
-                        self.timer.set(Instant::now() + clocks.idle);
+                        self.timer.set(Instant::now() + attempt.clocks.idle);
                     }
                     Poll::Pending => {}
                 }
@@ -176,7 +178,7 @@ impl H1Connection {
                             let bytes = self.wire.read.split_to(end).freeze();
                             let head = head::parse_response(&bytes).map_err(SendError::Malformed)?;
                             let status = head.response.status();
-                            if status == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
+                            if status == StatusCode::SWITCHING_PROTOCOLS && !attempt.upgrade {
                                 return Poll::Ready(Err(SendError::UnexpectedUpgrade));
                             }
                             if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
@@ -205,6 +207,7 @@ impl H1Connection {
                     Poll::Pending => break,
                 }
             }
+            now = None;
             match self.timer.poll_expired(cx) {
                 Poll::Ready(()) => Poll::Ready(Err(SendError::TimedOut)),
                 Poll::Pending => Poll::Pending,
@@ -271,7 +274,7 @@ impl Pump {
 
 /// The body of an answer, read from the connection while it is polled.
 pub struct ResponseBody {
-    connection: Option<H1Connection>,
+    connection: Option<Box<H1Connection>>,
     decoder: Decoder,
     pump: Pump,
     reusable: bool,
@@ -392,13 +395,6 @@ fn request_framing(headers: &HeaderMap, body: &Incoming) -> Framing {
         }
         None => Framing::Chunked,
     }
-}
-
-/// `Keep-Alive: timeout=5, max=100`.
-fn keep_alive_hint(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get("keep-alive")?.to_str().ok()?;
-    let seconds = text.split(',').find_map(|part| part.trim().strip_prefix("timeout="))?;
-    seconds.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// Whether a request may be sent again though nobody knows what became of it (RFC 9110 §9.2.2).

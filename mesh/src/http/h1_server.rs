@@ -506,8 +506,8 @@ fn answer_framing<B: Body>(
     if method == Method::HEAD || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
         return (Framing::Length(0), true);
     }
-    let announced = content_length(&parts.headers).ok().flatten();
-    let framing = match announced.or_else(|| body.size_hint().exact()) {
+    let announced = || content_length(&parts.headers).ok().flatten();
+    let framing = match body.size_hint().exact().or_else(announced) {
         Some(length) => Framing::Length(length),
         None if version == Version::HTTP_11 => Framing::Chunked,
         None => Framing::UntilClose,

@@ -3,6 +3,8 @@
 //! Where RFC 9112 lets a recipient be lenient, this is not: two framings, two lengths, a bare line feed or a fold are
 //! what smuggling is made of, and no client that matters sends them.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version,
@@ -103,6 +105,33 @@ pub struct ResponseHead {
     pub response: http::Response<()>,
     /// Whether the connection may be used again.
     pub keep_alive: bool,
+    noted: Noted,
+}
+
+impl ResponseHead {
+    /// How long the body of an answer to `method` is (RFC 9112 §6.3).
+    pub fn framing(&self, method: &Method) -> Result<Framing, HeadError> {
+        let status = self.response.status();
+        if method == Method::HEAD
+            || status.is_informational()
+            || status == StatusCode::NO_CONTENT
+            || status == StatusCode::NOT_MODIFIED
+        {
+            return Ok(Framing::Length(0));
+        }
+        match self.noted.framing()? {
+            (true, _) => Ok(Framing::Chunked),
+            (false, Some(length)) => Ok(Framing::Length(length)),
+            (false, None) => Ok(Framing::UntilClose),
+        }
+    }
+
+    /// How long the server says that it keeps the connection open (`Keep-Alive: timeout=5, max=100`).
+    pub fn keep_alive_timeout(&self) -> Option<Duration> {
+        let text = self.response.headers().get(KEEP_ALIVE).filter(|_| self.noted.keep_alive_field)?.to_str().ok()?;
+        let seconds = text.split(',').find_map(|part| part.trim().strip_prefix("timeout="))?;
+        seconds.parse().ok().map(Duration::from_secs)
+    }
 }
 
 /// Finds the end of a head in a buffer that grows, looking at each byte once.
@@ -170,21 +199,22 @@ pub fn parse_request(head: &Bytes) -> Result<RequestHead, HeadError> {
         return Err(HeadError::Malformed);
     }
     let version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
-    let headers = to_header_map(head, parsed.headers)?;
-    let framing = request_framing(&headers, version)?;
-    check_host(&headers, version)?;
-    let connection = ConnectionOptions::of(&headers);
-    let expects_continue = match headers.get(EXPECT) {
-        None => false,
-        Some(value) if value.as_bytes().eq_ignore_ascii_case(b"100-continue") => version == Version::HTTP_11,
-        Some(_) => return Err(HeadError::Expect),
+    let (headers, noted) = to_header_map(head, parsed.headers)?;
+    let framing = noted.request_framing(version)?;
+    if noted.hosts > 1 || (noted.hosts == 0 && version == Version::HTTP_11) {
+        return Err(HeadError::Host);
+    }
+    let expects_continue = match noted.expectation {
+        Expectation::None => false,
+        Expectation::Continue => version == Version::HTTP_11,
+        Expectation::Unknown => return Err(HeadError::Expect),
     };
     let mut request = http::Request::new(());
     *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|_| HeadError::Malformed)?;
     *request.uri_mut() = Uri::from_maybe_shared(head.slice_ref(target.as_bytes())).map_err(|_| HeadError::Malformed)?;
     *request.version_mut() = version;
     *request.headers_mut() = headers;
-    Ok(RequestHead { request, framing, keep_alive: connection.keep_alive(version), expects_continue })
+    Ok(RequestHead { request, framing, keep_alive: noted.connection.keep_alive(version), expects_continue })
 }
 
 /// Parses a whole response head.
@@ -199,52 +229,83 @@ pub fn parse_response(head: &Bytes) -> Result<ResponseHead, HeadError> {
     }
     let (Some(code), Some(minor)) = (parsed.code, parsed.version) else { return Err(HeadError::Malformed) };
     let version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
-    let headers = to_header_map(head, parsed.headers)?;
-    let keep_alive = ConnectionOptions::of(&headers).keep_alive(version);
+    let (headers, noted) = to_header_map(head, parsed.headers)?;
+    let keep_alive = noted.connection.keep_alive(version);
     let mut response = http::Response::new(());
     *response.status_mut() = StatusCode::from_u16(code).map_err(|_| HeadError::Malformed)?;
     *response.version_mut() = version;
     *response.headers_mut() = headers;
-    Ok(ResponseHead { response, keep_alive })
+    Ok(ResponseHead { response, keep_alive, noted })
 }
 
-/// How long the body of an answer is (RFC 9112 §6.3), given the method it answers.
-pub fn response_framing(method: &Method, response: &http::Response<()>) -> Result<Framing, HeadError> {
-    let status = response.status();
-    if method == Method::HEAD
-        || status.is_informational()
-        || status == StatusCode::NO_CONTENT
-        || status == StatusCode::NOT_MODIFIED
-    {
-        return Ok(Framing::Length(0));
-    }
-    let headers = response.headers();
-    match (transfer_encoding(headers)?, content_length(headers)?) {
-        (true, Some(_)) => Err(HeadError::BothFramings),
-        (true, None) => Ok(Framing::Chunked),
-        (false, Some(length)) => Ok(Framing::Length(length)),
-        (false, None) => Ok(Framing::UntilClose),
-    }
+/// What frames a message or concerns its connection, noted while its fields are read: looking fields up by name
+/// afterwards costs more than the rest of parsing.
+#[derive(Debug, Clone, Copy, Default)]
+struct Noted {
+    /// `Transfer-Encoding` fields, and whether the first is `chunked` and nothing else.
+    codings: u8,
+    chunked: bool,
+    /// `Content-Length` fields, and the first one's number.
+    lengths: u8,
+    length: Option<u64>,
+    hosts: u8,
+    expectation: Expectation,
+    connection: ConnectionOptions,
+    keep_alive_field: bool,
 }
 
-fn request_framing(headers: &HeaderMap, version: Version) -> Result<Framing, HeadError> {
-    match (transfer_encoding(headers)?, content_length(headers)?) {
-        (true, Some(_)) => Err(HeadError::BothFramings),
-        (true, None) if version == Version::HTTP_10 => Err(HeadError::TransferEncoding),
-        (true, None) => Ok(Framing::Chunked),
-        (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
-    }
+/// What the `Expect` field says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Expectation {
+    #[default]
+    None,
+    Continue,
+    Unknown,
 }
 
-/// Whether the body is chunked. Any other coding, or `chunked` twice, is refused.
-fn transfer_encoding(headers: &HeaderMap) -> Result<bool, HeadError> {
-    let mut values = headers.get_all(TRANSFER_ENCODING).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(false),
-        (Some(value), None) if value.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(true),
-        // A length beside it is the graver fault, and the one to name.
-        _ if headers.contains_key(CONTENT_LENGTH) => Err(HeadError::BothFramings),
-        _ => Err(HeadError::TransferEncoding),
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+impl Noted {
+    fn field(&mut self, name: &HeaderName, value: &[u8]) {
+        // Comparing with a well-known name is comparing two bytes; [`FIELDS_MAX`] keeps the counts in theirs.
+        if *name == TRANSFER_ENCODING {
+            self.codings += 1;
+            self.chunked = value.eq_ignore_ascii_case(b"chunked");
+        } else if *name == CONTENT_LENGTH {
+            self.lengths += 1;
+            self.length = length_of(value);
+        } else if *name == HOST {
+            self.hosts += 1;
+        } else if *name == CONNECTION {
+            self.connection.read(value);
+        } else if *name == EXPECT && self.expectation == Expectation::None {
+            let is_continue = value.eq_ignore_ascii_case(b"100-continue");
+            self.expectation = if is_continue { Expectation::Continue } else { Expectation::Unknown };
+        } else if *name == KEEP_ALIVE {
+            self.keep_alive_field = true;
+        }
+    }
+
+    /// Whether the body is chunked, and the length that is announced; never both. Any coding but `chunked`, or that
+    /// twice, is refused.
+    fn framing(&self) -> Result<(bool, Option<u64>), HeadError> {
+        match (self.codings, self.lengths) {
+            (0, 0) => Ok((false, None)),
+            (0, 1) => self.length.map(|length| (false, Some(length))).ok_or(HeadError::ContentLength),
+            (0, _) => Err(HeadError::ContentLength),
+            (1, 0) if self.chunked => Ok((true, None)),
+            (_, 0) => Err(HeadError::TransferEncoding),
+            // A length beside a coding is the graver fault, and the one to name.
+            (..) => Err(HeadError::BothFramings),
+        }
+    }
+
+    fn request_framing(&self, version: Version) -> Result<Framing, HeadError> {
+        match self.framing()? {
+            (true, _) if version == Version::HTTP_10 => Err(HeadError::TransferEncoding),
+            (true, _) => Ok(Framing::Chunked),
+            (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
+        }
     }
 }
 
@@ -252,31 +313,34 @@ fn transfer_encoding(headers: &HeaderMap) -> Result<bool, HeadError> {
 pub fn content_length(headers: &HeaderMap) -> Result<Option<u64>, HeadError> {
     let mut values = headers.get_all(CONTENT_LENGTH).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let digits = value.as_bytes();
-    if values.next().is_some() || digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+    if values.next().is_some() {
         return Err(HeadError::ContentLength);
     }
-    let text = std::str::from_utf8(digits).map_err(|_| HeadError::ContentLength)?;
-    text.parse().map(Some).map_err(|_| HeadError::ContentLength)
+    length_of(value.as_bytes()).map(Some).ok_or(HeadError::ContentLength)
 }
 
-fn check_host(headers: &HeaderMap, version: Version) -> Result<(), HeadError> {
-    let hosts = headers.get_all(HOST).iter().count();
-    if hosts > 1 || (hosts == 0 && version == Version::HTTP_11) { Err(HeadError::Host) } else { Ok(()) }
+fn length_of(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-fn to_header_map(head: &Bytes, fields: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadError> {
-    let mut headers = HeaderMap::with_capacity(fields.len() + 4);
+fn to_header_map(head: &Bytes, fields: &[httparse::Header<'_>]) -> Result<(HeaderMap, Noted), HeadError> {
+    // Room for what the gateway adds.
+    let mut headers = HeaderMap::with_capacity(fields.len() + 6);
+    let mut noted = Noted::default();
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| HeadError::Malformed)?;
         if matches!(name, TRANSFER_ENCODING | CONTENT_LENGTH) && !is_plainly_written(head, field.value) {
             let framing = if name == CONTENT_LENGTH { HeadError::ContentLength } else { HeadError::TransferEncoding };
             return Err(framing);
         }
+        noted.field(&name, field.value);
         let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value)).map_err(|_| HeadError::Malformed)?;
         headers.append(name, value);
     }
-    Ok(headers)
+    Ok((headers, noted))
 }
 
 /// Whether a value follows its colon after at most one space, and the line ends right after it. Optional whitespace is
@@ -303,15 +367,17 @@ impl ConnectionOptions {
     /// Reads every `Connection` field.
     pub fn of(headers: &HeaderMap) -> Self {
         let mut options = Self::default();
-        for value in headers.get_all(CONNECTION) {
-            for option in value.as_bytes().split(|b| *b == b',') {
-                let option = option.trim_ascii();
-                options.close |= option.eq_ignore_ascii_case(b"close");
-                options.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-                options.upgrade |= option.eq_ignore_ascii_case(b"upgrade");
-            }
-        }
+        headers.get_all(CONNECTION).iter().for_each(|value| options.read(value.as_bytes()));
         options
+    }
+
+    fn read(&mut self, value: &[u8]) {
+        for option in value.split(|byte| *byte == b',') {
+            let option = option.trim_ascii();
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            self.upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+        }
     }
 
     fn keep_alive(self, version: Version) -> bool {
