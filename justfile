@@ -77,6 +77,32 @@ hostile *ARGS:
     cargo build --bin portcullis
     cargo test --package portcullis-tests --test scenarios hostile {{ ARGS }}
 
+# Stock clients (`openai`, `anthropic`, `tritonclient`, `grpcio`, `websockets`, curl, h2load, wrk) through the gateway.
+real-clients *ARGS:
+    tests/setup/install tests
+    cargo build --bins
+    cargo test --package portcullis-tests --test scenarios clients:: -- {{ ARGS }}
+
+# Stock servers (llama.cpp with real weights, NVIDIA Triton) behind the gateway.
+real-servers *ARGS:
+    tests/setup/install tests
+    cargo build --bins
+    cargo test --package portcullis-tests --test scenarios servers:: -- {{ ARGS }}
+
+# vLLM on the CPU behind the gateway; installs 6.3 GB below .cache/.
+real-vllm:
+    tests/setup/install tests
+    tests/setup/install vllm
+    cargo build --release --bin portcullis
+    /usr/bin/python3.11 tests/real/vllm.py
+
+# A load generator for language models, straight at llama.cpp and through the gateway; installs 1.2 GB below .cache/.
+real-load:
+    tests/setup/install tests
+    tests/setup/install load
+    cargo build --release --bin portcullis
+    /usr/bin/python3.11 tests/real/load.py
+
 # Build the container image.
 image TAG="portcullis:dev":
     docker build --file deploy/Dockerfile --tag {{ TAG }} .
