@@ -204,6 +204,8 @@ impl<'a> Attempts<'a> {
                 placement.report(now, Outcome::Cancelled);
                 return Err(Refusal::deadline_exceeded());
             }
+            // Of a body that its client still sends, nobody knows whose time it took.
+            Attempted::AttemptTimedOut if !self.replayable => (Outcome::Cancelled, Refusal::upstream_timeout()),
             Attempted::AttemptTimedOut => (Outcome::TimedOut, Refusal::upstream_timeout()),
             Attempted::Done(Err(AttemptError::Stale)) => {
                 placement.report(now, Outcome::ResetBeforeAnswer { reused: true });

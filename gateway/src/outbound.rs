@@ -4,10 +4,15 @@ use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header::HOST, uri::PathAndQuery};
-use portcullis_mesh::http::{Incoming, Interim};
+use portcullis_mesh::{
+    connections::Version,
+    http::{Incoming, Interim},
+};
 use portcullis_policy::{
     routes::Match,
-    snapshot::{BackendId, Cors, Filters, HeaderChanges, Mirror, PathChange, Rule, Unresolved, WeightedBackend},
+    snapshot::{
+        BackendId, Cors, Dialect, Filters, HeaderChanges, Mirror, PathChange, Rule, Unresolved, WeightedBackend,
+    },
 };
 
 use crate::{
@@ -21,7 +26,7 @@ use crate::{
         paths::{Place, changed_path, redirect},
     },
     grpc,
-    live::Live,
+    live::{Live, LiveBackend},
     prompt::refuse_body,
     receive::{Line, Request},
     refusal::{Fault, Refusal},
@@ -98,8 +103,9 @@ pub fn prepare<'t>(
         return Ok(Prepared::Answer(answer));
     }
     let backend = chosen.target.as_ref().copied().map_err(refuse_unresolved)?;
+    let led_to = live.backend(backend).ok_or_else(Refusal::internal)?;
     // A tunnel cannot be screened or metered, so inference never gets one.
-    let upgrade = upgrade.filter(|_| live.backend(backend).is_some_and(|backend| backend.spec.dialect.is_none()));
+    let upgrade = upgrade.filter(|_| led_to.spec.dialect.is_none());
 
     if let Some(model) = model.and_then(|name| HeaderValue::from_str(&name).ok()) {
         headers.insert(MODEL_NAME, model);
@@ -108,7 +114,7 @@ pub fn prepare<'t>(
     add_forwarded(&mut headers, &connection.origin, &authority);
     headers.insert(HOST, authority);
     let content_type = headers.get(http::header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let grpc = rule.grpc || content_type.is_some_and(grpc::is_grpc);
+    let grpc = rule.grpc || (content_type.is_some_and(grpc::is_grpc) && speaks_grpc(led_to));
     let client_timeout = match headers.get(GRPC_TIMEOUT).filter(|_| grpc) {
         Some(value) => Some(grpc::timeout(value.as_bytes())?),
         None => None,
@@ -157,6 +163,12 @@ impl Outbound<'_> {
         self.body = body.gathered(bytes_max).await.map_err(|error| refuse_body(&error))?;
         Ok(())
     }
+}
+
+/// Whether a backend may be sent what a client calls gRPC. One of plain HTTP/1.1 would not understand the HTTP/2 that comes
+/// with it, and any client could make its endpoints look broken.
+fn speaks_grpc(backend: &LiveBackend) -> bool {
+    backend.spec.dialect == Some(Dialect::KserveV2) || backend.version != Version::Http1
 }
 
 /// The answer that filters give without a backend. Otherwise `grant` is what CORS makes of the backend's answer.

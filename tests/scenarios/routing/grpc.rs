@@ -3,7 +3,9 @@
 use http::Request;
 use portcullis_tests::harness::{H2Answer, H2Client};
 
-use crate::edge::{Edge, H2Origin, H2Reply, grpc_message, grpc_route, http_route, service_speaking};
+use crate::edge::{
+    Edge, H2Origin, H2Reply, grpc_message, grpc_route, http_route, inference_backend, service_speaking, to_inference,
+};
 
 fn rule(name: &str, matches: &str, backend: &str) -> String {
     format!(
@@ -148,6 +150,24 @@ async fn a_content_type_does_not_change_the_route() {
     // Only POST is gRPC.
     let get = client.send(Request::get("http://grpc.test/a.B/Get").body(Vec::new()).unwrap()).await.unwrap();
     assert_eq!(get.status(), 404);
+}
+
+/// Row B33: a client that calls its JSON gRPC cannot have HTTP/2 spoken to a server that does not, and so make a healthy
+/// endpoint look broken.
+#[tokio::test]
+async fn a_content_type_does_not_change_what_a_backend_is_spoken_to() {
+    let origin = crate::edge::named("plain").await;
+    let documents = [
+        inference_backend("llm", "openai", origin.address(), ""),
+        http_route("all", &format!("rules: [{{backendRefs: [{}]}}]", to_inference("llm"))),
+    ];
+    let edge = Edge::start(&documents).await;
+    let client = edge.h2().await;
+    for _ in 0..20 {
+        let answer = call(&client, "/v1/chat/completions", &[]).await;
+        assert_eq!((answer.status(), answer.text().as_str()), (200, "plain"));
+    }
+    assert_eq!(edge.get("llm.test", "/v1/models", "").await.text(), "plain");
 }
 
 #[tokio::test]
