@@ -8,10 +8,15 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use portcullis_tests::harness::{Answer, Documents, Gateway, H2Client, Options, Origin, RawClient, Reply, binary};
+use portcullis_tests::harness::{
+    Answer, Documents, Gateway, H2Client, Options, Origin, PATIENCE, RawClient, Reply, binary,
+};
 use tokio::{
+    io::AsyncReadExt as _,
     net::{TcpListener, TcpStream},
+    sync::mpsc,
     task::JoinHandle,
+    time::timeout,
 };
 
 /// A Gateway with one plain listener, open to everyone.
@@ -311,5 +316,83 @@ async fn serve_h2(stream: TcpStream, seen: Arc<Mutex<Vec<H2Seen>>>, answering: A
                 let _ = send.send_trailers(pairs.collect());
             }
         });
+    }
+}
+
+/// Reads the head of a request.
+pub(crate) async fn read_head(stream: &mut TcpStream) -> String {
+    let reading = async {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.expect("a head"));
+        }
+        String::from_utf8(head).unwrap()
+    };
+    timeout(PATIENCE, reading).await.expect("a request reaches the origin")
+}
+
+/// An origin whose every byte a test sends itself.
+pub(crate) struct Puppet {
+    listener: TcpListener,
+}
+
+impl Puppet {
+    pub(crate) async fn start() -> Self {
+        Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap()
+    }
+
+    /// Takes the next connection, and reads its first request's head. The rest is the test's.
+    pub(crate) async fn request(&self) -> (String, TcpStream) {
+        let received = async {
+            let (mut stream, _) = self.listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            (read_head(&mut stream).await, stream)
+        };
+        timeout(PATIENCE, received).await.expect("a request reaches the origin")
+    }
+
+    /// The same, over HTTP/2: every request of every connection, as they come.
+    pub(crate) fn h2_requests(self) -> H2Requests {
+        let (send, requests) = mpsc::unbounded_channel();
+        let accepting = tokio::spawn(async move {
+            let mut tasks = tokio::task::JoinSet::new();
+            while let Ok((stream, _)) = self.listener.accept().await {
+                let send = send.clone();
+                tasks.spawn(async move {
+                    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+                    while let Some(Ok(request)) = connection.accept().await {
+                        let _ = send.send(request);
+                    }
+                });
+            }
+        });
+        H2Requests { requests, accepting }
+    }
+}
+
+type H2Request = (http::Request<h2::RecvStream>, h2::server::SendResponse<Bytes>);
+
+/// The requests that reach a [`Puppet`] over HTTP/2.
+pub(crate) struct H2Requests {
+    requests: mpsc::UnboundedReceiver<H2Request>,
+    accepting: JoinHandle<()>,
+}
+
+impl H2Requests {
+    /// The next one.
+    pub(crate) async fn next(&mut self) -> H2Request {
+        let request = timeout(PATIENCE, self.requests.recv()).await;
+        request.expect("a request reaches the origin").expect("the origin is there")
+    }
+}
+
+impl Drop for H2Requests {
+    fn drop(&mut self) {
+        self.accepting.abort();
     }
 }
