@@ -12,6 +12,7 @@ use crate::{
     answer::{self, Api, Body, Problem},
     anthropic,
     faults::{FAULTS_HEADER, Faults},
+    kserve::{grpc, http as kserve},
     openai, page,
     server::Ending,
     simulator::{Flavour, State},
@@ -45,7 +46,7 @@ impl Call {
 
     /// An identifier for the answer, the same in every run.
     pub(crate) fn id(&self, prefix: &str) -> String {
-        format!("{prefix}{:032x}", u128::from(crate::text::hash(&(self.state.config.seed, self.number))))
+        format!("{prefix}{:016x}", crate::text::hash(&(self.state.config.seed, self.number)))
     }
 }
 
@@ -61,20 +62,27 @@ pub(crate) async fn call(state: Arc<State>, ending: Ending, request: Request<Inc
 
 async fn route(state: Arc<State>, ending: Ending, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    match (&head.method, head.uri.path()) {
+    let path = head.uri.path();
+    if let Some(method) = path.strip_prefix(grpc::SERVICE) {
+        return remote_call(method, state, ending, head.headers, body).await;
+    }
+    if let Some(inference) = Inference::of(&head.method, path) {
+        return infer(inference, state, ending, head.headers, body).await;
+    }
+    if let Some((model, verb)) = kserve::asked(&head.method, path) {
+        return or_problem(Api::Kserve, kserve::about(&state, model, verb));
+    }
+    match (&head.method, path) {
         (&Method::GET, "/health" | "/ping" | "/v2/health/live" | "/v2/health/ready") => answer::empty(StatusCode::OK),
         (&Method::GET, "/metrics") => answer::text(page::page(&state)),
         (&Method::GET, "/v1/models") => openai::models(&state),
+        (&Method::GET, "/v2") => kserve::server(),
         (&Method::GET, "/simulator") => answer::json(&json!({
             "cancelled": state.engine.cancelled(),
             "running": state.engine.load().running,
             "waiting": state.engine.load().waiting,
         })),
         (&Method::PUT, "/simulator/faults") => set_faults(&state, body).await,
-        (&Method::POST, path) => {
-            let Some(api) = Inference::of(path) else { return nowhere(path) };
-            infer(api, state, ending, head.headers, body).await
-        }
         (_, path) => nowhere(path),
     }
 }
@@ -95,59 +103,96 @@ async fn set_faults(state: &State, body: Incoming) -> Response<Body> {
     }
 }
 
-/// The APIs that make the model work.
+/// What makes a model work.
 #[derive(Debug, Clone, Copy)]
-enum Inference {
+enum Inference<'p> {
     Chat,
+    Completions,
+    Responses,
+    Embeddings,
     Messages,
     CountTokens,
+    /// A model by its name, and what is asked of it.
+    Kserve(&'p str, kserve::Verb),
 }
 
-impl Inference {
-    fn of(path: &str) -> Option<Self> {
-        match path {
-            "/v1/chat/completions" => Some(Self::Chat),
-            "/v1/messages" => Some(Self::Messages),
-            "/v1/messages/count_tokens" => Some(Self::CountTokens),
+impl<'p> Inference<'p> {
+    fn of(method: &Method, path: &'p str) -> Option<Self> {
+        match (method, path) {
+            (&Method::POST, "/v1/chat/completions") => Some(Self::Chat),
+            (&Method::POST, "/v1/completions") => Some(Self::Completions),
+            (&Method::POST, "/v1/responses") => Some(Self::Responses),
+            (&Method::POST, "/v1/embeddings") => Some(Self::Embeddings),
+            (&Method::POST, "/v1/messages") => Some(Self::Messages),
+            (&Method::POST, "/v1/messages/count_tokens") => Some(Self::CountTokens),
+            (&Method::POST, path) => kserve::asked(method, path).map(|(model, verb)| Self::Kserve(model, verb)),
             _ => None,
         }
     }
 
     fn api(self) -> Api {
         match self {
-            Self::Chat => Api::OpenAi,
+            Self::Chat | Self::Completions | Self::Responses | Self::Embeddings => Api::OpenAi,
             Self::Messages | Self::CountTokens => Api::Anthropic,
+            Self::Kserve(..) => Api::Kserve,
+        }
+    }
+
+    async fn answer(self, call: &Call) -> Result<Response<Body>, Problem> {
+        match self {
+            Self::Chat => openai::chat::answer(call).await,
+            Self::Completions => openai::completions::answer(call).await,
+            Self::Responses => openai::responses::answer(call).await,
+            Self::Embeddings => openai::embeddings::answer(call).await,
+            Self::Messages => anthropic::answer(call).await,
+            Self::CountTokens => anthropic::count_tokens(call),
+            Self::Kserve(model, verb) => kserve::work(call, model, verb).await,
         }
     }
 }
 
 async fn infer(
-    inference: Inference,
+    inference: Inference<'_>,
     state: Arc<State>,
     ending: Ending,
     headers: HeaderMap,
     body: Incoming,
 ) -> Response<Body> {
-    let number = state.count_request();
     let outcome = async {
-        let faults = faults(&state, &headers)?;
-        let text = text(&headers)?;
-        let call = Call { faults, text, number, body: read(body).await?, state, ending, headers };
-        if faults.reset {
-            call.ending.reset();
-            return std::future::pending().await;
-        }
-        if let Some(status) = faults.status {
-            tokio::time::sleep(faults.delay).await;
-            return Err(Problem::new(status, "This fails on request."));
-        }
-        match inference {
-            Inference::Chat => openai::chat::answer(&call).await,
-            Inference::Messages => anthropic::answer(&call).await,
-            Inference::CountTokens => anthropic::count_tokens(&call),
-        }
+        let body = read(body).await?;
+        let call = begin(state, ending, headers, body).await?;
+        inference.answer(&call).await
     };
     or_problem(inference.api(), outcome.await)
+}
+
+async fn remote_call(
+    method: &str,
+    state: Arc<State>,
+    ending: Ending,
+    headers: HeaderMap,
+    body: Incoming,
+) -> Response<Body> {
+    match begin(state, ending, headers, Bytes::new()).await {
+        Ok(call) => grpc::answer(call, method, body).await,
+        Err(problem) => grpc::refused(&problem),
+    }
+}
+
+/// A request of which all is known, unless it is one of those that fail at once.
+async fn begin(state: Arc<State>, ending: Ending, headers: HeaderMap, body: Bytes) -> Result<Call, Problem> {
+    let number = state.count_request();
+    let faults = faults(&state, &headers)?;
+    if faults.reset {
+        ending.reset();
+        return std::future::pending().await;
+    }
+    if let Some(status) = faults.status {
+        tokio::time::sleep(faults.delay).await;
+        return Err(Problem::new(status, "This fails on request."));
+    }
+    let text = text(&headers)?;
+    Ok(Call { state, ending, headers, body, faults, text, number })
 }
 
 fn faults(state: &State, headers: &HeaderMap) -> Result<Faults, Problem> {

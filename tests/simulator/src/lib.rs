@@ -8,12 +8,14 @@
     clippy::indexing_slicing,
     reason = "`value[\"field\"]` is null where JSON has no such field, and only JSON is indexed"
 )]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says so and ends"))]
 
 mod answer;
 mod anthropic;
 mod call;
 mod engine;
 mod faults;
+mod kserve;
 mod openai;
 mod orca;
 mod page;

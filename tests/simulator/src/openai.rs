@@ -1,6 +1,9 @@
 //! OpenAI's API: what its endpoints have in common, and the list of models.
 
 pub(crate) mod chat;
+pub(crate) mod completions;
+pub(crate) mod embeddings;
+pub(crate) mod responses;
 
 use http::Response;
 use serde_json::{Value, json};
@@ -71,6 +74,18 @@ pub(crate) fn content(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect::<Vec<_>>().join("\n"),
         _ => String::new(),
+    }
+}
+
+/// A prompt as text, as the first of a list, or as numbers of tokens.
+fn prompt(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(parts) if parts.iter().all(Value::is_number) => {
+            Some(parts.iter().map(|token| format!(" {token}")).collect::<Vec<_>>().concat())
+        }
+        Value::Array(parts) => parts.first().and_then(Value::as_str).map(str::to_owned),
+        _ => None,
     }
 }
 

@@ -1,9 +1,10 @@
 //! The metric page: vLLM's or Triton's, and what the simulator knows of itself.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use crate::{
     engine::{FinishedReason, Histogram},
+    kserve::{ModelTally, TENSOR_MODELS},
     simulator::{Flavour, State},
 };
 
@@ -12,7 +13,7 @@ pub(crate) fn page(state: &State) -> String {
     let mut page = Page { text: String::new(), labels: String::new() };
     match state.config.flavour {
         Flavour::Vllm => vllm(state, &mut page),
-        Flavour::Triton => {}
+        Flavour::Triton => triton(state, &mut page),
     }
     page.labels.clear();
     page.one(
@@ -68,6 +69,48 @@ fn vllm(state: &State, page: &mut Page) {
     page.head("vllm:cache_config_info", "gauge", "Information of the LLMEngine CacheConfig");
     let config = format!("block_size=\"{}\",num_gpu_blocks=\"{}\"", profile.block_tokens, profile.blocks_max);
     page.line("vllm:cache_config_info", &config, 1.0);
+}
+
+/// How a counter is read.
+type Value<'f> = &'f dyn Fn(&ModelTally) -> f64;
+
+fn triton(state: &State, page: &mut Page) {
+    let models = state.instances.by_model();
+    let names = TENSOR_MODELS.into_iter().chain(state.config.models.iter().map(String::as_str));
+    let models: Vec<(String, ModelTally)> = names
+        .map(|name| (format!("model=\"{name}\",version=\"1\""), models.get(name).copied().unwrap_or_default()))
+        .collect();
+    let micros = |duration: Duration| duration.as_micros() as f64;
+    let counters: [(&str, &str, Value<'_>); 7] = [
+        ("request_success", "Number of successful inference requests, all batch sizes", &|tally| {
+            tally.successes as f64
+        }),
+        ("count", "Number of inferences performed (does not include cached requests)", &|tally| tally.successes as f64),
+        ("exec_count", "Number of model executions performed (does not include cached requests)", &|tally| {
+            tally.successes as f64
+        }),
+        ("request_duration_us", "Cumulative inference request duration in microseconds", &|tally| {
+            micros(tally.queued + tally.computed)
+        }),
+        ("queue_duration_us", "Cumulative inference queuing duration in microseconds", &|tally| micros(tally.queued)),
+        ("compute_input_duration_us", "Cumulative compute input duration in microseconds", &|_| 0.0),
+        ("compute_infer_duration_us", "Cumulative compute inference duration in microseconds", &|tally| {
+            micros(tally.computed)
+        }),
+    ];
+    for (name, help, value) in counters {
+        let name = format!("nv_inference_{name}");
+        page.head(&name, "counter", help);
+        for (labels, tally) in &models {
+            page.line(&name, labels, value(tally));
+        }
+    }
+    page.head("nv_inference_request_failure", "counter", "Number of failed inference requests, all batch sizes");
+    for (labels, tally) in &models {
+        page.line("nv_inference_request_failure", &format!("{labels},reason=\"OTHER\""), tally.failures as f64);
+    }
+    let waiting = (state.instances.pending() + state.engine.load().waiting) as f64;
+    page.one("nv_inference_pending_request_count", "gauge", "Instantaneous number of pending requests.", waiting);
 }
 
 struct Page {

@@ -15,6 +15,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use crate::{
     engine::{Engine, profile::Profile},
     faults::Faults,
+    kserve::Instances,
     page, server,
 };
 
@@ -23,6 +24,8 @@ use crate::{
 pub struct Config {
     /// Where it listens; port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// What it calls itself in `system_fingerprint`, so that it can be told from others.
+    pub name: String,
     /// The models it serves; the first one names its metrics.
     pub models: Vec<String>,
     /// Whose metric page, banner and load reports it imitates.
@@ -41,6 +44,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            name: "simulator".to_owned(),
             models: vec!["simulated".to_owned()],
             flavour: Flavour::Vllm,
             profile: Profile::default(),
@@ -85,6 +89,7 @@ pub struct Simulator {
 pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) engine: Engine,
+    pub(crate) instances: Instances,
     pub(crate) started_unix_s: u64,
     faults: Mutex<Faults>,
     requests: AtomicU64,
@@ -98,6 +103,7 @@ impl Simulator {
         let (engine, stepping) = Engine::start(config.profile.clone(), config.seed);
         let state = Arc::new(State {
             engine,
+            instances: Instances::new(config.profile.instances, config.profile.inference),
             started_unix_s: unix_s(),
             faults: Mutex::new(config.faults),
             requests: AtomicU64::new(0),

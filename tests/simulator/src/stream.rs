@@ -34,9 +34,19 @@ pub(crate) struct Said {
     pub(crate) choices: Vec<Speech>,
     pub(crate) prompt_tokens: usize,
     pub(crate) cached_tokens: usize,
+    /// How many pieces of each choice are out.
+    out: Vec<usize>,
 }
 
 impl Said {
+    /// The next piece of a choice.
+    fn take(&mut self, choice: usize) -> Option<Piece> {
+        let out = self.out.get_mut(choice)?;
+        let piece = self.choices.get(choice)?.pieces.get(*out)?.clone();
+        *out += 1;
+        Some(piece)
+    }
+
     /// Tokens of all choices.
     pub(crate) fn output_tokens(&self) -> usize {
         self.choices.iter().map(|choice| choice.pieces.len()).sum()
@@ -82,17 +92,29 @@ impl Generation {
             reason: if cut { FinishedReason::Length } else { FinishedReason::Stop },
         };
         let run = state.engine.submit(order);
-        let said = Said { choices, prompt_tokens, cached_tokens: 0 };
+        let said = Said { out: vec![0; choices.len()], choices, prompt_tokens, cached_tokens: 0 };
         Ok(Self { said, run, faults: call.faults, ending: call.ending.clone() })
+    }
+
+    /// Waits until all of it is there.
+    pub(crate) async fn finished(&mut self) {
+        while self.next_piece().await.is_some() {}
+    }
+
+    /// The next piece, and of which choice it is; nothing after the last.
+    pub(crate) async fn next_piece(&mut self) -> Option<(usize, Piece)> {
+        loop {
+            match self.run.next().await? {
+                Progress::Cached(tokens) => self.said.cached_tokens = self.said.cached_tokens.max(tokens),
+                Progress::Token(choice) => return Some((choice, self.said.take(choice)?)),
+                Progress::Finished(_) => {}
+            }
+        }
     }
 
     /// The whole answer, when it is complete.
     pub(crate) async fn whole(mut self, render: impl FnOnce(&Said) -> Value) -> Response<Body> {
-        while let Some(progress) = self.run.next().await {
-            if let Progress::Cached(tokens) = progress {
-                self.said.cached_tokens = self.said.cached_tokens.max(tokens);
-            }
-        }
+        self.finished().await;
         tokio::time::sleep(self.faults.delay).await;
         let body = Bytes::from(render(&self.said).to_string());
         let Some((_, mishap)) = self.faults.after.filter(|(_, mishap)| *mishap != Mishap::Malformed) else {
@@ -119,9 +141,7 @@ impl Generation {
     pub(crate) async fn events(self, dialect: impl Dialect + 'static) -> Response<Body> {
         tokio::time::sleep(self.faults.delay).await;
         let keeps = self.faults.close_after_stream;
-        let said = vec![0; self.said.choices.len()];
-        let events =
-            Events { generation: self, dialect: Box::new(dialect), said, pieces: 0, begun: false, ended: false };
+        let events = Events { generation: self, dialect: Box::new(dialect), pieces: 0, begun: false, ended: false };
         let frames = stream::unfold(events, |mut events| async move {
             let event = events.next().await?;
             Some((Ok::<_, Broken>(Frame::data(event)), events))
@@ -138,7 +158,7 @@ impl Generation {
 }
 
 /// What goes wrong in the midst of an answer: never returns but for the connection's end.
-async fn fall<T>(mishap: Mishap, ending: &Ending) -> T {
+pub(crate) async fn fall<T>(mishap: Mishap, ending: &Ending) -> T {
     match mishap {
         Mishap::Stall | Mishap::Malformed => {}
         Mishap::Reset => ending.reset(),
@@ -153,8 +173,6 @@ const MALFORMED: &str = ":: \ndata: {\"choices\": [{\n\n";
 struct Events {
     generation: Generation,
     dialect: Box<dyn Dialect>,
-    /// How many pieces of each choice were sent.
-    said: Vec<usize>,
     pieces: usize,
     begun: bool,
     ended: bool,
@@ -205,10 +223,8 @@ impl Events {
             None => {}
         }
         self.pieces += 1;
-        let said = self.said.get_mut(choice)?;
-        let piece = self.generation.said.choices.get(choice)?.pieces.get(*said)?;
-        *said += 1;
-        written.push_str(&self.dialect.piece(choice, piece));
+        let piece = self.generation.said.take(choice)?;
+        written.push_str(&self.dialect.piece(choice, &piece));
         Some(written)
     }
 }

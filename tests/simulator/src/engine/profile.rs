@@ -23,6 +23,10 @@ pub struct Profile {
     pub blocks_max: usize,
     /// Tokens of a prompt and its answer together.
     pub context_tokens_max: usize,
+    /// What one inference of a model of tensors takes.
+    pub inference: Duration,
+    /// Inferences of a model of tensors at a time; the rest wait.
+    pub instances: usize,
 }
 
 impl Default for Profile {
@@ -38,6 +42,8 @@ impl Default for Profile {
             block_tokens: 16,
             blocks_max: 4_096,
             context_tokens_max: 32_768,
+            inference: Duration::from_millis(2),
+            instances: 2,
         }
     }
 }
@@ -51,6 +57,7 @@ impl Profile {
             prefill_token: Duration::ZERO,
             decode_sequence: Duration::ZERO,
             jitter: 0.0,
+            inference: Duration::ZERO,
             ..Self::default()
         }
     }

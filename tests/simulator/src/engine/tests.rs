@@ -68,6 +68,7 @@ fn small() -> Profile {
         block_tokens: 4,
         blocks_max: 8,
         context_tokens_max: 32,
+        ..Profile::default()
     }
 }
 

@@ -18,13 +18,13 @@ pub(crate) async fn answer(call: &Call) -> Result<Response<Body>, Problem> {
     let body = call.json()?;
     let ask = read(call, &body)?;
     let generation = Generation::start(call, &ask)?;
-    let (id, created) = (call.id("chatcmpl-"), unix_s());
+    let (id, created, server) = (call.id("chatcmpl-"), unix_s(), call.state.config.name.clone());
     let mut response = if body["stream"].as_bool().unwrap_or(false) {
         let said = generation.said.clone();
-        let chunks = Chunks { id, created, model: ask.model, said, usage: wants_usage(&body) };
+        let chunks = Chunks { id, created, server, model: ask.model, said, usage: wants_usage(&body) };
         generation.events(chunks).await
     } else {
-        generation.whole(|said| completion(&id, created, &ask.model, said)).await
+        generation.whole(|said| completion(&id, created, &server, &ask.model, said)).await
     };
     if call.state.config.flavour == Flavour::Vllm {
         orca::report(&call.state, &call.headers, response.headers_mut());
@@ -56,7 +56,7 @@ fn heard(message: &Value) -> String {
     format!("<{}>{}{calls}\n", message["role"].as_str().unwrap_or("user"), content(&message["content"]))
 }
 
-fn completion(id: &str, created: u64, model: &str, said: &Said) -> Value {
+fn completion(id: &str, created: u64, server: &str, model: &str, said: &Said) -> Value {
     let choices = said.choices.iter().enumerate().map(|(index, speech)| {
         json!({
             "index": index, "message": message(speech), "logprobs": null,
@@ -65,7 +65,7 @@ fn completion(id: &str, created: u64, model: &str, said: &Said) -> Value {
     });
     json!({
         "id": id, "object": "chat.completion", "created": created, "model": model,
-        "choices": choices.collect::<Vec<_>>(), "usage": usage(said),
+        "choices": choices.collect::<Vec<_>>(), "usage": usage(said), "system_fingerprint": server,
     })
 }
 
@@ -96,6 +96,7 @@ fn message(speech: &Speech) -> Value {
 struct Chunks {
     id: String,
     created: u64,
+    server: String,
     model: String,
     said: Said,
     usage: bool,
@@ -105,7 +106,7 @@ impl Chunks {
     fn chunk(&self, choices: &Value) -> Value {
         json!({
             "id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": self.model,
-            "choices": choices,
+            "choices": choices, "system_fingerprint": self.server,
         })
     }
 
