@@ -27,6 +27,8 @@ Exit codes: 0 success, 1 your documents or input, 2 usage, 70 ours.";
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the gateway before simulated inference servers, on loopback, with nothing installed.
+    Demo(DemoArgs),
     /// Run the gateway. Reloads when its documents change, all or nothing.
     Run(RunArgs),
     /// Say everything that is wrong with documents. Never touches the network.
@@ -40,11 +42,11 @@ pub enum Command {
 /// `portcullis demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Where the demo keeps its documents, keys and certificates; a new folder below the system's temporary one if not
-    /// given.
+    /// Where the demo keeps its documents, keys and certificates. If not given, a new folder below the system's temporary
+    /// one, removed at the end.
     #[arg(long)]
     pub directory: Option<PathBuf>,
-    /// The address of the HTTPS endpoint.
+    /// The address of the HTTPS endpoint, on loopback. Port 0 lets the system choose.
     #[arg(long, default_value = "127.0.0.1:8443")]
     pub listen: SocketAddr,
 }

@@ -9,6 +9,7 @@ pub mod answer;
 pub mod canonical;
 pub mod cli;
 pub mod connection;
+pub mod demo;
 pub mod exchange;
 pub mod explain;
 pub mod filters;

@@ -5,6 +5,7 @@ use std::{io::IsTerminal, process::ExitCode};
 use clap::Parser;
 use portcullis_gateway::{
     cli::{CheckArgs, CheckFormat, Cli, Command, SchemaArgs},
+    demo::demo,
     explain::explain,
     logging,
     run::{RunError, run},
@@ -21,9 +22,10 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(arguments) => match logging::init(arguments.log_format) {
             // The logs outlive the run, so that its last words are written.
-            Ok(_logging) => run(arguments, |_| {}),
+            Ok(_logging) => run(arguments, |_, _| {}),
             Err(error) => Err(RunError::Input(error.to_string())),
         },
+        Command::Demo(arguments) => demo(&arguments),
         Command::Check(arguments) => Ok(check_documents(&arguments)),
         Command::Explain(arguments) => explain(&arguments),
         Command::Schema(arguments) => Ok(print_schema(&arguments)),

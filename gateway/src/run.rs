@@ -1,7 +1,7 @@
 //! `portcullis run`: the process. Documents become a revision, workers serve it, changes replace it all or nothing, and
 //! a stop lets what is open finish.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use portcullis_mesh::telemetry::Catalogue;
 use tokio::{
@@ -42,8 +42,8 @@ impl From<std::io::Error> for RunError {
     }
 }
 
-/// Runs the gateway until it is told to stop. `serving` is called with the state once it serves.
-pub fn run(arguments: RunArgs, serving: impl FnOnce(&State)) -> Result<ExitCode, RunError> {
+/// Runs the gateway until it is told to stop. `serving` is called once it serves, with the state and the admin address.
+pub fn run(arguments: RunArgs, serving: impl FnOnce(&State, SocketAddr)) -> Result<ExitCode, RunError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .max_blocking_threads(4)
@@ -55,7 +55,7 @@ pub fn run(arguments: RunArgs, serving: impl FnOnce(&State)) -> Result<ExitCode,
     result
 }
 
-async fn control(arguments: RunArgs, serving: impl FnOnce(&State)) -> Result<ExitCode, RunError> {
+async fn control(arguments: RunArgs, serving: impl FnOnce(&State, SocketAddr)) -> Result<ExitCode, RunError> {
     let mut signals = Signals::new()?;
     let count = arguments.workers.unwrap_or_else(cores).max(1);
     let metrics = MetricsSource::new(count);
@@ -82,7 +82,7 @@ async fn control(arguments: RunArgs, serving: impl FnOnce(&State)) -> Result<Exi
     let address = admin.local_addr()?;
     let pages = tokio::spawn(admin::serve(admin, pages(&metrics, &state, commands)));
     tracing::info!(admin = %address, revision = %state.live.load().snapshot.revision, workers = count, "serving");
-    serving(&state);
+    serving(&state, address);
 
     let changed = Arc::new(Notify::new());
     let watcher = tokio::spawn(watch(watched(&arguments, &state), changed.clone()));

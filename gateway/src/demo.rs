@@ -1,0 +1,236 @@
+//! `portcullis demo`: everything on loopback with nothing installed.
+//!
+//! The demo writes documents to a folder, starts simulated inference servers in this process, runs the real gateway on
+//! those documents, and prints what to try. Only the servers are simulated.
+
+use std::{
+    fmt::Write as _,
+    fs::{self, DirBuilder},
+    io::{self, Write as _},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use portcullis_simulator::{Config, Flavour, Profile, Simulator};
+
+use crate::{
+    cli::{Bind, DemoArgs, RunArgs, UnresolvedReferences},
+    logging,
+    reload::State,
+    run::{RunError, run},
+};
+
+/// How long open exchanges may go on after the demo was told to stop.
+const DRAIN_SECONDS: u64 = 3;
+/// The port that the document names if the system chooses the real one.
+const DOCUMENT_PORT: u16 = 8443;
+/// The demo's Gateway, in the namespace that documents are in when they name none.
+const DOCUMENTS: &str = include_str!("demo.yaml");
+
+/// Runs the demo until it is told to stop.
+pub fn demo(arguments: &DemoArgs) -> Result<ExitCode, RunError> {
+    // The logs outlive the run, so that its last words are written.
+    let _logging = logging::init(None).map_err(|error| RunError::Input(error.to_string()))?;
+    claim(arguments.listen)?;
+    let folder = Folder::new(arguments.directory.as_deref())?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("simulator").enable_all().build()?;
+    let servers = runtime.block_on(servers())?;
+    let port = if arguments.listen.port() == 0 { DOCUMENT_PORT } else { arguments.listen.port() };
+    folder.write("demo.yaml", &documents(port, &servers))?;
+
+    let gateway = RunArgs {
+        config: vec![folder.config()],
+        state: folder.state(),
+        admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        bind: vec![Bind { gateway: None, port, address: arguments.listen }],
+        workers: None,
+        unresolved_references: UnresolvedReferences::Refuse,
+        upgrade: false,
+        drain_seconds: DRAIN_SECONDS,
+        log_format: None,
+    };
+    run(gateway, |state, admin| {
+        let guide = guide(port_of(state).unwrap_or(port), admin, &folder);
+        // Whoever closed standard output does not want to read it.
+        let _ = io::stdout().lock().write_all(guide.as_bytes());
+    })
+}
+
+/// Refuses addresses that others could reach, and ports that are taken. The gateway's own sockets share their port, so
+/// it would not notice another gateway there.
+fn claim(listen: SocketAddr) -> Result<(), RunError> {
+    if listen.ip() != Ipv4Addr::LOCALHOST && listen.ip() != Ipv6Addr::LOCALHOST {
+        return Err(RunError::Input(format!(
+            "the demo lets everyone in, so it listens on loopback only: `--listen 127.0.0.1:{}`",
+            listen.port()
+        )));
+    }
+    match TcpListener::bind(listen) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(RunError::Input(format!(
+            "{listen} is taken by another process; let the system choose a port: `portcullis demo --listen 127.0.0.1:0`"
+        ))),
+        Err(error) => Err(RunError::Input(format!("cannot listen on {listen}: {error}"))),
+    }
+}
+
+/// The simulated servers, each on a port of the system's choosing.
+struct Servers {
+    small: Simulator,
+    large: Simulator,
+    tensors: Simulator,
+}
+
+async fn servers() -> io::Result<Servers> {
+    let language = |name: &str, step: u64| {
+        let profile = Profile { step: Duration::from_millis(step), ..Profile::default() };
+        let models = ["demo-small", "demo-large"].map(str::to_owned).to_vec();
+        Simulator::start(Config { name: name.to_owned(), models, profile, ..Config::default() })
+    };
+    Ok(Servers {
+        small: language("small", 15).await?,
+        large: language("large", 40).await?,
+        tensors: Simulator::start(Config {
+            name: "tensors".to_owned(),
+            models: Vec::new(),
+            flavour: Flavour::Triton,
+            ..Config::default()
+        })
+        .await?,
+    })
+}
+
+fn documents(port: u16, servers: &Servers) -> String {
+    let of = |server: &Simulator| server.address().port().to_string();
+    DOCUMENTS
+        .replace("${LISTEN_PORT}", &port.to_string())
+        .replace("${SMALL_PORT}", &of(&servers.small))
+        .replace("${LARGE_PORT}", &of(&servers.large))
+        .replace("${TENSORS_PORT}", &of(&servers.tensors))
+}
+
+fn port_of(state: &State) -> Option<u16> {
+    state.bound.load().values().flatten().next().map(SocketAddr::port)
+}
+
+/// What to try. Each line that begins with `curl` is whole, to be pasted.
+fn guide(port: u16, admin: SocketAddr, folder: &Folder) -> String {
+    let authority = folder.state().join("authority").join("ca.pem");
+    let url = format!("https://localhost:{port}");
+    let curl = |path: &str, body: &str| {
+        let authority = quoted(&authority);
+        format!("curl --no-buffer --cacert {authority} {url}{path} -H 'content-type: application/json' -d '{body}'")
+    };
+    let chat =
+        r#"{"model": "demo-large", "stream": true, "messages": [{"role": "user", "content": "Tell me of gates."}]}"#;
+    let message =
+        r#"{"model": "demo-small", "max_tokens": 100, "messages": [{"role": "user", "content": "say: Hello!"}]}"#;
+    let infer = r#"{"inputs": [{"name": "INPUT0", "datatype": "FP32", "shape": [3], "data": [1.5, 2, 3]}]}"#;
+
+    let mut text = String::new();
+    let _ = write!(
+        text,
+        "\n\
+         One HTTPS endpoint in front of three simulated inference servers:\n\n    \
+         endpoint    {url}\n    \
+         authority   {}   (the demo's own; clients must be told to trust it)\n    \
+         documents   {}   (change them: they are read again at once, all or nothing)\n    \
+         admin       http://{admin}/metrics, /snapshot, /endpoints, /readyz\n\n\
+         Try in another terminal:\n\n    \
+         # OpenAI's API, streamed. The model's name sends it to the server `large`.\n    {}\n\n    \
+         # Anthropic's API. This model is on the server `small`, which says what it is told to.\n    {}\n\n    \
+         # KServe v2, as Triton speaks it.\n    {}\n\n\
+         Identity, guardrails and audit do not exist yet: whoever reaches this port may ask anything. Ctrl-C stops.\n\n",
+        authority.display(),
+        folder.config().display(),
+        curl("/v1/chat/completions", chat),
+        curl("/v1/messages", message),
+        curl("/v2/models/identity/infer", infer),
+    );
+    text
+}
+
+/// A path as a shell reads it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-+=:@%".contains(character);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// Where the demo keeps what it writes; removed at the end unless the user named it.
+struct Folder {
+    path: PathBuf,
+    keep: bool,
+}
+
+impl Folder {
+    fn new(named: Option<&Path>) -> Result<Self, RunError> {
+        let keep = named.is_some();
+        let path = match named {
+            Some(path) => std::path::absolute(path)?,
+            None => std::env::temp_dir().join(format!("portcullis-demo-{}", std::process::id())),
+        };
+        let usable = |error: io::Error| RunError::Input(format!("cannot use the folder `{}`: {error}", path.display()));
+        // One that exists below the system's temporary folder would be somebody else's.
+        DirBuilder::new().mode(0o700).recursive(keep).create(&path).map_err(usable)?;
+        let folder = Self { path: path.clone(), keep };
+        for part in [folder.config(), folder.state()] {
+            DirBuilder::new().mode(0o700).recursive(true).create(part).map_err(usable)?;
+        }
+        Ok(folder)
+    }
+
+    fn config(&self) -> PathBuf {
+        self.path.join("documents")
+    }
+
+    fn state(&self) -> PathBuf {
+        self.path.join("state")
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), RunError> {
+        let path = self.config().join(name);
+        fs::write(&path, text).map_err(|error| RunError::Input(format!("cannot write `{}`: {error}", path.display())))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !self.keep {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_where_a_shell_would_split_them() {
+        assert_eq!(quoted(Path::new("/tmp/portcullis-demo-1/ca.pem")), "/tmp/portcullis-demo-1/ca.pem");
+        assert_eq!(quoted(Path::new("/tmp/it's here/ca.pem")), r"'/tmp/it'\''s here/ca.pem'");
+    }
+
+    #[test]
+    fn addresses_that_others_reach_are_refused() {
+        for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "127.0.0.2:0"] {
+            let refused = address.parse().map(claim);
+            assert!(matches!(refused, Ok(Err(RunError::Input(text))) if text.contains("loopback")), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_told_with_what_to_do() -> io::Result<()> {
+        let taken = TcpListener::bind("127.0.0.1:0")?;
+        let refused = claim(taken.local_addr()?);
+        assert!(
+            matches!(refused, Err(RunError::Input(text)) if text.contains("`portcullis demo --listen 127.0.0.1:0`"))
+        );
+        Ok(())
+    }
+}
