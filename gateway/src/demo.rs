@@ -14,10 +14,11 @@ use std::{
     time::Duration,
 };
 
+use clap::Parser;
 use portcullis_simulator::{Config, Flavour, Profile, Simulator};
 
 use crate::{
-    cli::{Bind, DemoArgs, RunArgs, UnresolvedReferences},
+    cli::{Bind, DemoArgs, RunArgs},
     logging,
     reload::State,
     run::{RunError, run},
@@ -29,6 +30,13 @@ const DRAIN_SECONDS: u64 = 3;
 const DOCUMENT_PORT: u16 = 8443;
 /// The demo's Gateway, in the namespace that documents are in when they name none.
 const DOCUMENTS: &str = include_str!("demo.yaml");
+
+/// What `portcullis run` does where the demo has no wish of its own.
+#[derive(Debug, Parser)]
+struct Defaults {
+    #[command(flatten)]
+    run: RunArgs,
+}
 
 /// Runs the demo until it is told to stop.
 pub fn demo(arguments: &DemoArgs) -> Result<ExitCode, RunError> {
@@ -42,16 +50,14 @@ pub fn demo(arguments: &DemoArgs) -> Result<ExitCode, RunError> {
     let port = if arguments.listen.port() == 0 { DOCUMENT_PORT } else { arguments.listen.port() };
     folder.write("demo.yaml", &documents(port, &servers))?;
 
+    let Defaults { run: defaults } = Defaults::parse_from(["demo", "--config", "."]);
     let gateway = RunArgs {
         config: vec![folder.config()],
         state: folder.state(),
         admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         bind: vec![Bind { gateway: None, port, address: arguments.listen }],
-        workers: None,
-        unresolved_references: UnresolvedReferences::Refuse,
-        upgrade: false,
         drain_seconds: DRAIN_SECONDS,
-        log_format: None,
+        ..defaults
     };
     run(gateway, |state, admin| {
         let guide = guide(port_of(state).unwrap_or(port), admin, &folder);
