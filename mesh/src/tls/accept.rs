@@ -205,7 +205,8 @@ where
     let sni = accepted.client_hello().server_name().map(|name| name.to_ascii_lowercase().into_boxed_str());
     match port.find(sni.as_deref()) {
         None => {
-            say_farewell(hello.stream, UNRECOGNIZED_NAME).await;
+            // Clients of a port that only passes connections on must not take us for their server (Gateway API).
+            say_farewell(hello.stream, if port.terminates() { UNRECOGNIZED_NAME } else { &[] }).await;
             Err(TlsRefusal::UnrecognizedName(sni))
         }
         Some((listener, TlsAction::Passthrough)) => {

@@ -48,6 +48,7 @@ pub struct PortTls {
     suffix: HashMap<Box<str>, Chosen>,
     any: Option<Chosen>,
     passthrough: bool,
+    terminates: bool,
 }
 
 type Chosen = (usize, TlsAction);
@@ -74,9 +75,12 @@ impl PortTls {
     /// Puts listeners on one port.
     pub fn new(listeners: impl IntoIterator<Item = TlsListener>) -> Result<Self, PortTlsError> {
         let (exact, suffix) = (HashMap::new(), HashMap::new());
-        let mut port = Self { exact, suffix, any: None, passthrough: false };
+        let mut port = Self { exact, suffix, any: None, passthrough: false, terminates: false };
         for TlsListener { pattern, listener, action } in listeners {
-            port.passthrough |= matches!(action, TlsAction::Passthrough);
+            match action {
+                TlsAction::Passthrough => port.passthrough = true,
+                TlsAction::Terminate(_) => port.terminates = true,
+            }
             let before = match &pattern {
                 HostPattern::Any => port.any.replace((listener, action)),
                 HostPattern::Exact(name) => port.exact.insert(lower(name), (listener, action)),
@@ -92,6 +96,11 @@ impl PortTls {
     /// Whether some listener passes connections through, so that what is read must be kept.
     pub fn has_passthrough(&self) -> bool {
         self.passthrough
+    }
+
+    /// Whether TLS ends at some listener. On the other ports we are no party to TLS, and say nothing in it.
+    pub fn terminates(&self) -> bool {
+        self.terminates
     }
 
     /// The most specific listener for a server name: the name itself, then the longest suffix, then any.

@@ -31,6 +31,17 @@ async fn the_server_name_chooses_the_listener_and_its_certificate() {
 }
 
 #[tokio::test]
+async fn a_port_that_only_passes_connections_on_says_nothing_to_strangers() {
+    let through =
+        TlsListener { pattern: HostPattern::Exact("through.test".into()), listener: 7, action: TlsAction::Passthrough };
+    let port = port([through]);
+    let seen = handshake(&port, &Arc::new(client_config(&[&TLS13])), "other.example").await;
+    assert_eq!(seen.refused(), "unrecognized_name");
+    let error = seen.client.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");
+}
+
+#[tokio::test]
 async fn a_client_without_a_server_name_gets_the_listener_for_any() {
     let mut config = client_config(&[&TLS13]);
     config.enable_sni = false;
