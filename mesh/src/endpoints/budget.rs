@@ -7,7 +7,7 @@ pub const RETRY_WINDOW_SECONDS: u32 = 10;
 /// Retries allowed in the window: this many for each hundred requests of the window,
 pub const RETRY_PERCENT: u32 = 20;
 /// and this many a second besides, so that a quiet backend can be retried at all.
-pub const RETRIES_PER_SECOND_MIN: u32 = 3;
+pub const RETRIES_PER_SECOND_MIN: u32 = 10;
 
 /// Slots of one second; more than the window, so that a slot is never read and reused at once.
 const SLOTS: usize = 16;
