@@ -209,11 +209,11 @@ impl<'a> Attempts<'a> {
             Attempted::AttemptTimedOut => (Outcome::TimedOut, Refusal::upstream_timeout()),
             Attempted::Done(Err(AttemptError::Stale)) => {
                 placement.report(now, Outcome::ResetBeforeAnswer { reused: true });
-                if self.replayable {
+                if self.replayable && self.may_ask_again(outbound) {
                     self.again = Some(placement);
                     return Ok(Judged::Again(None));
                 }
-                return Err(Refusal::upstream_reset());
+                return Err(reset(outbound));
             }
             Attempted::Done(Err(AttemptError::Dial(error))) => {
                 placement.report(now, Outcome::ConnectFailed);
@@ -226,7 +226,7 @@ impl<'a> Attempts<'a> {
                 (Outcome::Cancelled, Refusal::upstream_unreachable().detail(error.to_string()))
             }
             Attempted::Done(Err(AttemptError::Send(error))) => {
-                let (outcome, refusal) = send_error(&error);
+                let (outcome, refusal) = send_error(&error, outbound);
                 (outcome, refusal.detail(error.to_string()))
             }
         };
@@ -246,6 +246,14 @@ impl<'a> Attempts<'a> {
         Err(refusal)
     }
 
+    /// A stale connection says nothing about the backend, so that asking again costs it nothing of its budget. Where a
+    /// route says how many attempts there may be, it is one of them.
+    fn may_ask_again(&mut self, outbound: &Outbound<'_>) -> bool {
+        let Some(retry) = &outbound.rule.retry else { return true };
+        self.retries += 1;
+        self.retries <= retry.attempts
+    }
+
     fn may_retry(&mut self, now: Instant, outbound: &Outbound<'_>) -> bool {
         let attempts_max = outbound.rule.retry.as_ref().map_or(1, |retry| retry.attempts);
         self.replayable && self.retries < attempts_max && self.backend.endpoints.may_retry(now) && {
@@ -260,13 +268,17 @@ impl<'a> Attempts<'a> {
     }
 }
 
-fn send_error(error: &SendError) -> (Outcome, Refusal) {
+/// The backend closed the connection before it answered: on a route that asks for retries, every time.
+fn reset(outbound: &Outbound<'_>) -> Refusal {
+    if outbound.rule.retry.is_some() { Refusal::retries_exhausted() } else { Refusal::upstream_reset() }
+}
+
+fn send_error(error: &SendError, outbound: &Outbound<'_>) -> (Outcome, Refusal) {
     match error {
         SendError::RequestBody(error) => (Outcome::Cancelled, refuse_body(error)),
         SendError::TimedOut => (Outcome::TimedOut, Refusal::upstream_timeout()),
-        SendError::ResetBeforeAnswer => (Outcome::ResetBeforeAnswer { reused: false }, Refusal::upstream_reset()),
-        SendError::Stream(_) | SendError::Refused => {
-            (Outcome::ResetBeforeAnswer { reused: false }, Refusal::upstream_reset())
+        SendError::ResetBeforeAnswer | SendError::Stream(_) | SendError::Refused => {
+            (Outcome::ResetBeforeAnswer { reused: false }, reset(outbound))
         }
         SendError::ResetInsideHead => (Outcome::ResetMidAnswer, Refusal::upstream_reset()),
         SendError::Malformed(_) | SendError::UnexpectedUpgrade => {

@@ -172,6 +172,17 @@ impl Refusal {
         .retry_after(Duration::from_secs(1))
     }
 
+    /// 503: the backend closed the connection before it answered, as often as the route would try.
+    pub fn retries_exhausted() -> Self {
+        Self::new(
+            Fault::Upstream,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "retries_exhausted",
+            "the backend closed the connection, every time it was tried",
+        )
+        .retry_after(Duration::from_secs(1))
+    }
+
     /// 503: the backend has no endpoint that may be used.
     pub fn no_endpoint() -> Self {
         Self::new(
