@@ -73,11 +73,7 @@ pub(super) fn compile_gateways<'d>(
             Kind::GatewayClass(class) if *other.id.name == gateway.spec.gateway_class_name => Some(class),
             _ => None,
         });
-        if class.is_some_and(|class| {
-            class.spec.controller_name != CONTROLLER_NAME
-                && class.spec.controller_name.contains('/')
-                && !class.spec.controller_name.starts_with('{')
-        }) {
+        if class.is_some_and(|class| class.spec.controller_name != CONTROLLER_NAME) {
             let message = format!("{} belongs to another controller: passed over", document.id);
             diagnostics.push(
                 Diagnostic::remark("passed-over", message).at(document.span("spec.gatewayClassName"), "not our class"),
@@ -109,6 +105,13 @@ fn compile_gateway<'d>(
     }
     let addresses = addresses(document, spec, &mut accepted, diagnostics);
     let client_certificate = client_certificate(inventory, document, spec, statuses, diagnostics);
+    if falls_back(spec) {
+        let message = "clients without a valid certificate come in on some port";
+        statuses.condition(
+            &document.id,
+            condition("InsecureFrontendValidationMode", true, "ConfigurationChanged", message),
+        );
+    }
     let mut listeners: Vec<ListenerDraft<'d>> = Vec::new();
     for (index, listener) in spec.listeners.iter().enumerate() {
         let path = format!("spec.listeners[{index}]");
@@ -534,6 +537,15 @@ fn client_validation(
         None => Ok(compiled),
         Some((reason, message)) => Err((reason, message, (!nothing_valid).then_some(compiled))),
     })
+}
+
+/// Whether some port asks for certificates and takes clients without valid ones all the same.
+fn falls_back(gateway: &gateway_api::GatewaySpec) -> bool {
+    let Some(frontend) = gateway.tls.as_ref().and_then(|tls| tls.frontend.as_ref()) else { return false };
+    let per_port = frontend.per_port.iter().map(|entry| &entry.tls);
+    per_port
+        .chain(&frontend.default)
+        .any(|config| config.validation.as_ref().is_some_and(|it| it.mode == Some(FrontendMode::AllowInsecureFallback)))
 }
 
 /// An authority's certificates, from a ConfigMap's (or a Secret's) `ca.crt`.

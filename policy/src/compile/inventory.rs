@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// The label that clusters put on every namespace.
+const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
 /// Documents by kind, namespace and name.
 pub(super) struct Inventory<'d> {
     pub(super) documents: &'d [Document],
@@ -126,7 +129,9 @@ impl<'d> Inventory<'d> {
             From::None => false,
             From::Selector => {
                 let Some(selector) = rules.and_then(|rules| rules.selector.as_ref()) else { return false };
-                self.namespaces.get(namespace).is_some_and(|labels| selects(selector, labels))
+                let mut labels = self.namespaces.get(namespace).copied().cloned().unwrap_or_default();
+                labels.insert(NAMESPACE_NAME_LABEL.to_owned(), namespace.to_owned());
+                selects(selector, &labels)
             }
         }
     }
