@@ -9,4 +9,5 @@
     reason = "a test that cannot go on says so and ends"
 )]
 
+pub mod conformance;
 pub mod harness;

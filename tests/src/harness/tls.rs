@@ -1,14 +1,22 @@
 //! TLS from the client's side, with every choice in the test's hands.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, SupportedProtocolVersion,
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, SupportedProtocolVersion,
     client::{
-        Resumption,
+        ResolvesClientCert, Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
 use tokio::{net::TcpStream, time::timeout};
@@ -25,9 +33,11 @@ pub struct Tls {
     server_name: Option<String>,
     alpn: Vec<Vec<u8>>,
     roots: Option<String>,
+    pinned: Option<String>,
     identity: Option<Identity>,
     versions: Option<Vec<&'static SupportedProtocolVersion>>,
     resumption: Option<Resumption>,
+    asked: Arc<AtomicBool>,
 }
 
 impl Tls {
@@ -57,11 +67,23 @@ impl Tls {
         self
     }
 
+    /// Trusts a server that shows this certificate (PEM), and no other.
+    #[must_use]
+    pub fn pinning(mut self, certificate_pem: &str) -> Self {
+        self.pinned = Some(certificate_pem.to_owned());
+        self
+    }
+
     /// Shows a certificate if asked for one.
     #[must_use]
     pub fn identity(mut self, identity: &Identity) -> Self {
         self.identity = Some(identity.clone());
         self
+    }
+
+    /// Whether some server asked for the certificate.
+    pub fn was_asked(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// Speaks only these versions.
@@ -103,10 +125,17 @@ impl Tls {
                 }
                 builder.with_root_certificates(roots)
             }
-            None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone::new(&provider))),
+            None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Lenient {
+                pinned: self.pinned.as_ref().map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()),
+                algorithms: provider.signature_verification_algorithms,
+            })),
         };
         let mut config = match &self.identity {
-            Some(identity) => builder.with_client_auth_cert(identity.chain(), identity.key()).unwrap(),
+            Some(identity) => {
+                let key = provider.key_provider.load_private_key(identity.key()).unwrap();
+                let shown = SingleCertAndKey::from(CertifiedKey::new(identity.chain(), key));
+                builder.with_client_cert_resolver(Arc::new(Watched { shown, asked: self.asked.clone() }))
+            }
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols.clone_from(&self.alpn);
@@ -118,28 +147,44 @@ impl Tls {
     }
 }
 
-/// Takes any certificate whose key the server holds.
+/// Remembers that it was asked for its certificate.
 #[derive(Debug)]
-struct Anyone {
-    algorithms: WebPkiSupportedAlgorithms,
+struct Watched {
+    shown: SingleCertAndKey,
+    asked: Arc<AtomicBool>,
 }
 
-impl Anyone {
-    fn new(provider: &CryptoProvider) -> Self {
-        Self { algorithms: provider.signature_verification_algorithms }
+impl ResolvesClientCert for Watched {
+    fn resolve(&self, hints: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::SeqCst);
+        ResolvesClientCert::resolve(&self.shown, hints, schemes)
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 
-impl ServerCertVerifier for Anyone {
+/// Takes one certificate, or any, whose key the server holds.
+#[derive(Debug)]
+struct Lenient {
+    pinned: Option<CertificateDer<'static>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for Lenient {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
+        shown: &CertificateDer<'_>,
         _: &[CertificateDer<'_>],
         _: &ServerName<'_>,
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+        match &self.pinned {
+            Some(pinned) if pinned != shown => Err(CertificateError::UnknownIssuer.into()),
+            _ => Ok(ServerCertVerified::assertion()),
+        }
     }
 
     fn verify_tls12_signature(
