@@ -2,11 +2,11 @@
 
 use portcullis_simulator::Simulator;
 use portcullis_tests::harness::{
-    Origin, Reply, simulator,
+    Origin, Reply, eventually, simulator,
     stock::{StockServer, llama, triton},
 };
 
-use crate::stock::{HttpsEdge, inference_backend, model_route, route, service, service_route, triton_backend};
+use crate::stock::{HttpsEdge, inference_backend, model_route, route, rule, service, service_route, triton_backend};
 
 /// llama.cpp for `smollm2`, a simulated server for `simulated`, nothing for `down`, and no route for any other model.
 async fn chat_edge(simulated: &Simulator) -> HttpsEdge {
@@ -35,6 +35,16 @@ async fn the_anthropic_client_notices_nothing() {
     chat_edge(&simulated).await.python("anthropic_sdk.py").await;
 }
 
+#[tokio::test]
+async fn a_crowd_of_openai_clients_is_served() {
+    let simulated = simulator(&["simulated"]).await;
+    let edge = chat_edge(&simulated).await;
+    edge.python("openai_crowd.py").await;
+    // Those that left half way are gone as well.
+    eventually("nothing is in flight", async || edge.gateway.metric("portcullis_requests_in_flight", &[]).await == 0.0)
+        .await;
+}
+
 /// Triton's HTTP and gRPC on the one port of the gateway.
 async fn triton_edge() -> HttpsEdge {
     HttpsEdge::start(&[triton_backend(triton().await), route("triton", &["/v2", "/inference.GRPCInferenceService"])])
@@ -49,6 +59,29 @@ async fn the_triton_client_over_http_notices_nothing() {
 #[tokio::test]
 async fn the_triton_client_over_grpc_notices_nothing() {
     triton_edge().await.python("triton_grpc.py").await;
+}
+
+#[tokio::test]
+async fn the_triton_clients_are_led_by_models_and_understand_refusals() {
+    let down = Origin::answering("").await.address().port();
+    let by_model = |model: &str, backend: &str| {
+        let path = |prefix: &str| {
+            format!(
+                "    - path: {{type: PathPrefix, value: {prefix}}}\n      \
+                 headers: [{{name: X-Gateway-Model-Name, value: {model}}}]\n"
+            )
+        };
+        rule(backend, &(path("/v2") + &path("/inference.GRPCInferenceService")))
+    };
+    HttpsEdge::start(&[
+        triton_backend(triton().await),
+        inference_backend("down", "kserve-v2", &[(down, None)]),
+        by_model("echo", "triton"),
+        by_model("down", "down"),
+    ])
+    .await
+    .python("triton_refusals.py")
+    .await;
 }
 
 #[tokio::test]
@@ -142,6 +175,24 @@ async fn h2load_finds_no_failure() {
         let printed = edge.debian("h2load", &[&["-n", "2000", "-c", "10", &url], more].concat()).await;
         let all = "2000 total, 2000 started, 2000 done, 2000 succeeded, 0 failed, 0 errored, 0 timeout";
         assert!(printed.contains(all) && printed.contains("2000 2xx, 0 3xx, 0 4xx, 0 5xx"), "{more:?}: {printed}");
+    }
+}
+
+#[tokio::test]
+async fn h2load_finds_no_stream_of_events_that_fails() {
+    let simulated = simulator(&["simulated"]).await;
+    let edge = chat_edge(&simulated).await;
+    let body = edge.gateway.folder().path().join("body");
+    let said =
+        r#"{"model":"simulated","stream":true,"messages":[{"role":"user","content":"say: one two three four"}]}"#;
+    std::fs::write(&body, said).unwrap();
+    let (url, body) = (format!("{}/v1/chat/completions", edge.url()), body.display().to_string());
+    let json = "content-type: application/json";
+    for more in [&["-m", "10"][..], &["--h1"]] {
+        let arguments = [&["-n", "400", "-c", "8", "-H", json, "-d", &body, &url], more].concat();
+        let printed = edge.debian("h2load", &arguments).await;
+        assert!(printed.contains("400 succeeded, 0 failed, 0 errored, 0 timeout"), "{more:?}: {printed}");
+        assert!(printed.contains("400 2xx, 0 3xx, 0 4xx, 0 5xx"), "{more:?}: {printed}");
     }
 }
 

@@ -126,23 +126,27 @@ spec:
 pub(crate) fn route(backend: &str, prefixes: &[&str]) -> String {
     let matches: String =
         prefixes.iter().map(|prefix| format!("    - path: {{type: PathPrefix, value: {prefix}}}\n")).collect();
-    rule("HTTPRoute", backend, &matches, &format!("{{group: portcullis.dev, kind: InferenceBackend, name: {backend}}}"))
+    rule(backend, &matches)
 }
 
 /// A route of one rule to an InferenceBackend of the same name as the model that is asked for.
 pub(crate) fn model_route(model: &str) -> String {
-    let matches = format!(
-        "    - path: {{type: PathPrefix, value: /v1}}\n      headers: [{{name: X-Gateway-Model-Name, value: {model}}}]\n"
-    );
-    rule("HTTPRoute", model, &matches, &format!("{{group: portcullis.dev, kind: InferenceBackend, name: {model}}}"))
+    let path = "    - path: {type: PathPrefix, value: /v1}\n";
+    rule(model, &format!("{path}      headers: [{{name: X-Gateway-Model-Name, value: {model}}}]\n"))
+}
+
+/// A route of one rule to an InferenceBackend. `matches`: the items of the rule's matches, each on lines of its own.
+pub(crate) fn rule(backend: &str, matches: &str) -> String {
+    let reference = format!("{{group: portcullis.dev, kind: InferenceBackend, name: {backend}}}");
+    route_document("HTTPRoute", backend, matches, &reference)
 }
 
 /// A route of one rule to a Service.
 pub(crate) fn service_route(kind: &str, service: &str, matches: &str) -> String {
-    rule(kind, service, matches, &format!("{{name: {service}, port: 80}}"))
+    route_document(kind, service, matches, &format!("{{name: {service}, port: 80}}"))
 }
 
-fn rule(kind: &str, name: &str, matches: &str, backend: &str) -> String {
+fn route_document(kind: &str, name: &str, matches: &str, backend: &str) -> String {
     let matches = if matches.is_empty() { String::new() } else { format!("    matches:\n{matches}") };
     format!(
         "---
