@@ -20,7 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use portcullis_mesh::{endpoints::BackendStatus, telemetry::Format};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Semaphore, watch},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -83,13 +83,15 @@ enum Rejection {
 type Answer = Response<Full<Bytes>>;
 type PageService = BoxCloneSyncService<Request<Incoming>, Answer, tower::BoxError>;
 
-/// Answers on `listener` until the future is dropped, which closes every connection.
-pub async fn serve(listener: TcpListener, pages: AdminPages) {
+/// Answers on `listener` until told to stop; then it closes it at once, leaving what waits in the queue to whoever else
+/// has the socket, and answers what has been asked. Dropping the future closes every connection.
+pub async fn serve(listener: TcpListener, pages: AdminPages, mut stop: watch::Receiver<bool>) {
     let service = bounded(pages);
     let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
         let stream = tokio::select! {
+            () = told(&mut stop) => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -102,13 +104,20 @@ pub async fn serve(listener: TcpListener, pages: AdminPages) {
         };
         // Without a seat the connection is closed here.
         if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
-            let service = service.clone();
+            let (service, stop) = (service.clone(), stop.clone());
             connections.spawn(async move {
-                serve_connection(stream, service).await;
+                serve_connection(stream, service, stop).await;
                 drop(seat);
             });
         }
     }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn told(stop: &mut watch::Receiver<bool>) {
+    // Whoever could tell is gone: so is the reason to go on.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// The pages, behind bounds on how many are made at one time and how long one may take.
@@ -122,7 +131,7 @@ fn bounded(pages: AdminPages) -> PageService {
     BoxCloneSyncService::new(bounded)
 }
 
-async fn serve_connection(stream: TcpStream, pages: PageService) {
+async fn serve_connection(stream: TcpStream, pages: PageService, mut stop: watch::Receiver<bool>) {
     let service = hyper::service::service_fn(move |request| {
         let pages = pages.clone();
         async move {
@@ -139,7 +148,11 @@ async fn serve_connection(stream: TcpStream, pages: PageService) {
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    if timeout(CONNECTION_LIFETIME_MAX, connection.as_mut()).await.is_err() {
+    let lived = tokio::select! {
+        lived = timeout(CONNECTION_LIFETIME_MAX, connection.as_mut()) => lived.is_ok(),
+        () = told(&mut stop) => false,
+    };
+    if !lived {
         // It may end what it is doing.
         connection.as_mut().graceful_shutdown();
         let _ = timeout(PAGE_TIMEOUT, connection).await;

@@ -1,42 +1,45 @@
 //! A downstream connection, from the accept queue to its last exchange.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     net::SocketAddr,
     rc::Rc,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use futures_util::FutureExt;
 use http::HeaderValue;
 use portcullis_mesh::{
     connections::{Target, connect},
+    drain::Drain,
     endpoints::Outcome,
     http::{self as mesh_http, Ended, Spoken},
     io::{Io, Socket},
+    listen::{self, Admission, Afterwards},
     tls::{self, Accepted, Deadlines},
 };
 use portcullis_policy::{
     authorize::{Caller, authorize},
     snapshot::{Listener, ListenerProtocol, Scheme},
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::oneshot,
-};
+use tokio::sync::oneshot;
 
 use crate::{
     filters::hygiene::Origin,
     live::{Live, PortKey},
+    metrics::PortMetrics,
     refusal::Refusal,
     worker::Worker,
 };
 
-/// Open connections on one worker; further ones are closed at once.
-const CONNECTIONS_MAX: usize = 65_536;
-/// The pause after no connection could be accepted, usually because there are no file descriptors left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// One listening socket on one worker: which port it stands for, and those who came in by it.
+#[derive(Debug)]
+pub struct Doorway {
+    /// Another revision may give the address to another Gateway; whoever is inside follows.
+    pub port: RefCell<PortKey>,
+    /// Asks those who came in by it to finish.
+    pub drain: Drain,
+}
 
 /// What is known of one downstream connection. Serves every exchange on it.
 #[derive(Debug)]
@@ -49,39 +52,46 @@ pub struct Connection {
     pub listener_port: u16,
     /// Where it comes from, as backends are told.
     pub origin: Origin,
-    port: PortKey,
+    /// Counts the exchanges on it.
+    pub metrics: Rc<PortMetrics>,
+    doorway: Rc<Doorway>,
+    admission: RefCell<Admission>,
     server_name: Option<Arc<str>>,
     /// The listener of the server name, found again when the revision changes.
     admitted: Cell<(u64, Option<usize>)>,
 }
 
 impl Connection {
-    fn new(
-        worker: Rc<Worker>,
-        port: PortKey,
-        scheme: Scheme,
-        remote: SocketAddr,
-        server_name: Option<Arc<str>>,
-    ) -> Self {
-        let client = HeaderValue::from_str(&remote.ip().to_canonical().to_string());
+    fn new(came: Came, scheme: Scheme, server_name: Option<Arc<str>>) -> Self {
+        let Came { worker, doorway, metrics, remote, admission } = came;
+        let client = HeaderValue::from_str(&remote.ip().to_string());
+        let listener_port = doorway.port.borrow().port;
         Self {
             worker,
             scheme,
-            listener_port: port.port,
+            listener_port,
             origin: Origin {
                 client: client.unwrap_or(HeaderValue::from_static("unknown")),
                 scheme: HeaderValue::from_static(if scheme == Scheme::Https { "https" } else { "http" }),
             },
-            port,
+            metrics,
+            doorway,
+            admission: RefCell::new(admission),
             server_name,
             admitted: Cell::new((0, None)),
         }
     }
 
+    /// A request has come: the other end is no empty threat, so it counts no longer against its source. (Over TLS the
+    /// handshake has shown that already.)
+    pub fn has_spoken(&self) {
+        self.admission.borrow_mut().handshake_done();
+    }
+
     /// The listener that answers for `host`. Over TLS it must be the one that the handshake was made with: its
     /// certificate, its demands on clients.
     pub fn listener_for<'l>(&self, live: &'l Live, host: &str) -> Result<&'l Listener, Refusal> {
-        let index = live.listener(&self.port, Some(host));
+        let index = live.listener(&self.doorway.port.borrow(), Some(host));
         if self.scheme == Scheme::Https && self.admitted(live) != index {
             return Err(Refusal::misdirected());
         }
@@ -93,71 +103,57 @@ impl Connection {
         if generation == live.generation {
             return index;
         }
-        let index = live.listener(&self.port, self.server_name.as_deref());
+        let index = live.listener(&self.doorway.port.borrow(), self.server_name.as_deref());
         self.admitted.set((live.generation, index));
         index
     }
 }
 
-/// Accepts connections until told to stop; each is served on a task of its own. When told so, it takes what waits in
-/// the queue first: whoever has connected is served.
+/// What is known of a connection before anything was read from it.
+struct Came {
+    worker: Rc<Worker>,
+    doorway: Rc<Doorway>,
+    metrics: Rc<PortMetrics>,
+    remote: SocketAddr,
+    admission: Admission,
+}
+
+/// Accepts connections until told to stop; each is served on a task of its own. Ends when whoever had connected is being
+/// served and the socket is closed.
 pub async fn accept(
     worker: Rc<Worker>,
-    port: PortKey,
+    doorway: Rc<Doorway>,
     socket: std::net::TcpListener,
-    mut stopped: oneshot::Receiver<()>,
+    stopped: oneshot::Receiver<Afterwards>,
 ) {
-    let socket = match TcpListener::from_std(socket) {
-        Ok(socket) => socket,
-        Err(error) => {
-            tracing::error!(%port, %error, "cannot listen");
-            return;
-        }
+    let stop = async { stopped.await.unwrap_or(Afterwards::Nobody) };
+    let begin = |connection| {
+        tokio::task::spawn_local(serve(worker.clone(), doorway.clone(), connection));
     };
-    let serve = |stream: TcpStream, remote| {
-        let _ = stream.set_nodelay(true);
-        tokio::task::spawn_local(serve(worker.clone(), port.clone(), stream, remote));
-    };
-    loop {
-        tokio::select! {
-            biased;
-            accepted = socket.accept() => match accepted {
-                Ok((stream, remote)) => serve(stream, remote),
-                Err(error) => {
-                    // No file descriptor, or a client that left before it was accepted: the loop lives on.
-                    tracing::warn!(%port, %error, "cannot accept a connection");
-                    worker.metrics.accept_failed();
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            _ = &mut stopped => break,
-        }
-    }
-    while let Some(Ok((stream, remote))) = socket.accept().now_or_never() {
-        serve(stream, remote);
+    if let Err(error) = listen::accept_until(socket, &worker.admissions, stop, begin).await {
+        tracing::error!(port = %doorway.port.borrow(), %error, "a listening socket broke");
     }
 }
 
 /// Serves one accepted connection.
-async fn serve(worker: Rc<Worker>, port: PortKey, stream: TcpStream, remote: SocketAddr) {
-    let seat = worker.drain.seat();
-    if worker.drain.taken() > CONNECTIONS_MAX {
-        worker.metrics.connection_refused(&port);
-        return;
-    }
+async fn serve(worker: Rc<Worker>, doorway: Rc<Doorway>, connection: listen::Connection) {
+    let _counted = worker.drain.seat();
+    let seat = doorway.drain.seat();
+    let port = doorway.port.borrow().clone();
     let metrics = worker.metrics.port(&port);
     let _open = metrics.connection_opened(&worker);
-    let live = worker.live();
-    let Some(tls) = live.tls(&port).cloned() else {
-        drop(live);
-        let connection = Connection::new(worker.clone(), port, Scheme::Http, remote, None);
+    let listen::Connection { stream, peer: remote, admission } = connection;
+    let mut came = Came { worker: worker.clone(), doorway, metrics: metrics.clone(), remote, admission };
+    let tls = worker.live().tls(&port).cloned();
+    let Some(tls) = tls else {
+        let connection = Connection::new(came, Scheme::Http, None);
         let ended = mesh_http::serve(Io::Tcp(stream), Spoken::Unknown, &connection, &worker.limits, &seat).await;
         log_end(remote, &ended);
         return;
     };
-    drop(live);
     let started = Instant::now();
     let accepted = tls::accept(Socket::new(stream), &tls, &Deadlines::default()).await;
+    came.admission.handshake_done();
     metrics.handshake(&worker, &accepted, started.elapsed());
     match accepted {
         Err(refusal) => tracing::debug!(%remote, %port, %refusal, "handshake failed"),
@@ -174,8 +170,7 @@ async fn serve(worker: Rc<Worker>, port: PortKey, stream: TcpStream, remote: Soc
                 return relay(&worker, &port, io, &[], peer.sni.as_deref()).await;
             }
             let spoken = if peer.is_h2() { Spoken::H2 } else { Spoken::H1 };
-            let name = peer.sni.as_deref().map(Arc::from);
-            let connection = Connection::new(worker.clone(), port, Scheme::Https, remote, name);
+            let connection = Connection::new(came, Scheme::Https, peer.sni.as_deref().map(Arc::from));
             let ended = mesh_http::serve(io, spoken, &connection, &worker.limits, &seat).await;
             log_end(remote, &ended);
         }

@@ -53,12 +53,14 @@ impl Handler for Connection {
 
     /// Answers one request, whatever becomes of it. The record is kept to the last byte of the answer.
     async fn handle(&self, arrival: Arrival) -> Answer<AnswerBody> {
+        self.has_spoken();
         let now = Instant::now();
         let headers = arrival.request.headers();
         let id = RequestId::choose(headers, self.worker.unix_ms(now), self.worker.random_bits());
         let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
         let dialect = Dialect::detect(arrival.request.uri().path(), content_type);
-        let mut record = Record::new(self.worker.clone(), now, id, dialect, arrival.request.method());
+        let (worker, method) = (self.worker.clone(), arrival.request.method());
+        let mut record = Record::new(worker, self.metrics.in_flight(), now, id, dialect, method);
         match stages(self, arrival, &mut record).await {
             Ok(answer) => answer,
             Err(refusal) => answer::refuse(&refusal, record),

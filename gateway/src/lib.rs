@@ -33,5 +33,6 @@ pub mod run;
 pub mod sockets;
 pub mod sse;
 pub mod tls;
+pub mod upgrade;
 pub mod watch;
 pub mod worker;

@@ -2,7 +2,10 @@
 //!
 //! Built off the hot path, once per revision, and shared by every worker. Endpoints that stay keep their state.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use foldhash::HashMap;
 use portcullis_mesh::{
@@ -19,7 +22,7 @@ use portcullis_policy::{
     },
 };
 
-use crate::tls::{TlsError, TlsState, target_tls};
+use crate::tls::{PortsTls, TlsError, TlsState, target_tls};
 
 /// A compiled revision with its backends' state.
 #[derive(Debug)]
@@ -30,7 +33,7 @@ pub struct Live {
     pub generation: u64,
     backends: Vec<LiveBackend>,
     ports: HashMap<PortKey, Vec<usize>>,
-    tls: HashMap<PortKey, Arc<PortTls>>,
+    tls: PortsTls,
 }
 
 /// One socket address's worth of listeners: a Gateway and a port.
@@ -67,7 +70,12 @@ pub struct LiveBackend {
 
 impl Live {
     /// Brings a snapshot to life. What `previous` knows of endpoints that stay is kept.
-    pub fn build(snapshot: Snapshot, previous: Option<&Live>, tls: &TlsState, now: Instant) -> Result<Self, TlsError> {
+    pub fn build(
+        snapshot: Arc<Snapshot>,
+        previous: Option<&Live>,
+        tls: &TlsState,
+        now: Instant,
+    ) -> Result<Self, TlsError> {
         let mut earlier: HashMap<(&DocumentId, Option<u16>), &LiveBackend> = HashMap::default();
         for backend in previous.iter().flat_map(|live| &live.backends) {
             earlier.insert((&backend.spec.document, backend.spec.port), backend);
@@ -83,7 +91,7 @@ impl Live {
         }
         let generation = previous.map_or(1, |live| live.generation + 1);
         let tls = tls.ports(&snapshot)?;
-        Ok(Self { snapshot: Arc::new(snapshot), generation, backends, ports, tls })
+        Ok(Self { snapshot, generation, backends, ports, tls })
     }
 
     /// A backend of this revision.
@@ -119,7 +127,17 @@ impl Live {
 
     /// The TLS side of a port; `None` for plain ones.
     pub fn tls(&self, port: &PortKey) -> Option<&Arc<PortTls>> {
-        self.tls.get(port)
+        self.tls.ports.get(port)
+    }
+
+    /// When the first certificate of the local authority is due to be replaced.
+    pub fn renew_at(&self) -> Option<SystemTime> {
+        self.tls.renew_at
+    }
+
+    /// The documents that certificates come from, and when each ceases to be valid.
+    pub fn certificate_expiries(&self) -> impl Iterator<Item = (&str, SystemTime)> {
+        self.tls.expiries.iter().map(|(document, expiry)| (document.as_str(), *expiry))
     }
 }
 

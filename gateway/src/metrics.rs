@@ -9,8 +9,8 @@ use portcullis_mesh::{
     endpoints::Outcome,
     http::h1_client::SendError,
     telemetry::{
-        BackendMetrics, Catalogue, ConnectionRefusal, Counter, CounterFamily, Described, Gauge, Handshake,
-        ListenerMetrics, Registry, RouteMetrics, WorkerMetrics,
+        BackendMetrics, Catalogue, Counter, CounterFamily, Described, Gauge, Handshake, ListenerMetrics, Registry,
+        RouteMetrics, WorkerMetrics,
     },
     tls::{Accepted, TlsRefusal},
 };
@@ -35,7 +35,6 @@ pub struct MetricsSource {
     malformed: CounterFamily<1>,
     models: CounterFamily<1>,
     mirrors_skipped: CounterFamily<1>,
-    accept_failures: CounterFamily<0>,
 }
 
 impl fmt::Debug for MetricsSource {
@@ -84,11 +83,6 @@ impl MetricsSource {
                 ["backend"],
                 MODELS_MAX,
             ),
-            accept_failures: registry.counter(
-                Described::count("portcullis_accept_failures", "Times that no connection could be accepted."),
-                [],
-                1,
-            ),
             registry,
             catalogue,
         }
@@ -127,6 +121,12 @@ struct Resolved {
 /// The series of one port.
 pub struct PortMetrics(ListenerMetrics);
 
+impl fmt::Debug for PortMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PortMetrics")
+    }
+}
+
 /// Counts a connection as open until it is dropped.
 pub struct OpenConnection {
     worker: Rc<Worker>,
@@ -134,6 +134,11 @@ pub struct OpenConnection {
 }
 
 impl PortMetrics {
+    /// Requests whose answer has not ended.
+    pub fn in_flight(&self) -> Gauge {
+        self.0.in_flight
+    }
+
     /// A connection was accepted.
     pub fn connection_opened(&self, worker: &Rc<Worker>) -> OpenConnection {
         let shard = worker.metrics.shard();
@@ -210,16 +215,6 @@ impl Metrics {
         let metrics = Rc::new(PortMetrics(self.source.catalogue.listener(&port.to_string())));
         resolved.ports.insert(port.clone(), metrics.clone());
         metrics
-    }
-
-    /// A connection was closed unserved: there are too many.
-    pub fn connection_refused(&self, port: &PortKey) {
-        self.shard.inc(self.port(port).0.refused(ConnectionRefusal::TooMany));
-    }
-
-    /// No connection could be accepted.
-    pub fn accept_failed(&self) {
-        self.shard.inc(self.source.accept_failures.with([]));
     }
 
     /// Writes to this worker's shard.

@@ -6,7 +6,7 @@
 use std::{rc::Rc, sync::Arc, time::Instant};
 
 use http::{Method, StatusCode};
-use portcullis_mesh::telemetry::RouteMetrics;
+use portcullis_mesh::telemetry::{Gauge, RouteMetrics};
 use portcullis_policy::snapshot::Rule;
 
 use crate::{filters::identifiers::RequestId, refusal::Dialect, worker::Worker};
@@ -23,6 +23,7 @@ pub struct Record {
     pub dialect: Dialect,
     /// Its method, for the metric's label.
     pub method: Method,
+    in_flight: Gauge,
     route: Option<Rc<RouteMetrics>>,
     status: Option<StatusCode>,
     open: bool,
@@ -60,9 +61,18 @@ impl std::fmt::Debug for Record {
 }
 
 impl Record {
-    /// Opens a record.
-    pub fn new(worker: Rc<Worker>, started: Instant, id: RequestId, dialect: Dialect, method: &Method) -> Self {
-        Self { worker, started, id, dialect, method: method.clone(), route: None, status: None, open: true }
+    /// Opens a record. `in_flight` counts it until it is closed.
+    pub fn new(
+        worker: Rc<Worker>,
+        in_flight: Gauge,
+        started: Instant,
+        id: RequestId,
+        dialect: Dialect,
+        method: &Method,
+    ) -> Self {
+        worker.metrics.shard().shift(in_flight, 1);
+        let method = method.clone();
+        Self { worker, started, id, dialect, method, in_flight, route: None, status: None, open: true }
     }
 
     /// The rule was found.
@@ -83,6 +93,7 @@ impl Record {
     pub fn close(&mut self, ending: Ending) {
         if std::mem::take(&mut self.open) {
             let after = self.started.elapsed();
+            self.worker.metrics.shard().shift(self.in_flight, -1);
             self.worker.metrics.exchange_closed(self.route.as_deref(), &self.method, self.status, ending, after);
         }
     }
@@ -97,6 +108,7 @@ impl Record {
             id: self.id,
             dialect: self.dialect,
             method: self.method.clone(),
+            in_flight: self.in_flight,
             route: self.route.take(),
             status: self.status,
             open,

@@ -7,26 +7,45 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     path::PathBuf,
-    sync::Arc,
-    time::{Instant, SystemTime},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use portcullis_mesh::{
     endpoints::{keep_resolved, run_checks},
+    handover::NamedSocket,
+    listen::Afterwards,
     telemetry::{Catalogue, Counter, ReloadOutcome},
 };
-use portcullis_policy::{check::check, diagnostics, snapshot::ListenerId};
-use tokio::{sync::oneshot, task::JoinSet};
+use portcullis_policy::{
+    Snapshot,
+    check::check,
+    diagnostics,
+    snapshot::{CertificateSource, ListenerId, TlsMode},
+};
+use tokio::{
+    sync::{oneshot, watch},
+    task::{JoinSet, block_in_place},
+};
 
 use crate::{
     live::{Live, PortKey},
     metrics::MetricsSource,
     probe::probe,
-    sockets::{Inherited, Sockets},
+    sockets::Sockets,
     tls::TlsState,
+    watch::Watched,
     worker::{Command, WorkerHandle},
 };
+
+/// How long after a failed renewal of certificates the next is tried.
+const RENEWAL_RETRY_INTERVAL: Duration = Duration::from_mins(1);
+/// How often the clock is asked whether a certificate is due: it may be set meanwhile.
+const RENEWAL_LOOK_INTERVAL: Duration = Duration::from_mins(10);
 
 /// What the admin pages and the end of the process need to know.
 #[derive(Debug)]
@@ -34,16 +53,11 @@ pub struct State {
     /// The revision in force.
     pub live: ArcSwap<Live>,
     /// Why the documents as they are were refused.
-    pub error: ArcSwapOption<str_box::Text>,
+    pub error: ArcSwapOption<String>,
     /// Where each listener is bound.
     pub bound: ArcSwap<HashMap<ListenerId, Vec<SocketAddr>>>,
-}
-
-/// A sized text, since `ArcSwapOption` holds no `str`.
-pub mod str_box {
-    /// The text.
-    #[derive(Debug)]
-    pub struct Text(pub Box<str>);
+    /// The process is about to end.
+    pub draining: AtomicBool,
 }
 
 /// Where documents come from, and how strictly they are taken.
@@ -66,6 +80,9 @@ pub struct Reloader {
     /// Lookups and health checks of the revision in force.
     tasks: JoinSet<()>,
     state: Arc<State>,
+    /// What was read last, whether it is in force or not.
+    read: watch::Sender<Watched>,
+    renewal_tried: Option<Instant>,
 }
 
 impl std::fmt::Debug for Reloader {
@@ -74,14 +91,40 @@ impl std::fmt::Debug for Reloader {
     }
 }
 
-/// Reads and compiles documents, or says in full what is wrong with them.
-pub fn load(input: &Input, previous: Option<&Live>, tls: &TlsState) -> Result<Live, String> {
+/// Reads and compiles documents, or says in full what is wrong with them. `read` learns what was looked at.
+pub fn load(
+    input: &Input,
+    previous: Option<&Live>,
+    tls: &TlsState,
+    read: &mut watch::Sender<Watched>,
+) -> Result<Live, String> {
+    let mut watched = Watched::default();
+    watched.look(input.paths.clone());
     let report = check(&input.paths);
+    watched.look(certificate_files(&report.snapshot));
     let refusals: Vec<_> = report.refusals(input.references_may_fail).cloned().collect();
-    if !refusals.is_empty() {
-        return Err(diagnostics::text(&refusals, false));
-    }
-    Live::build(report.snapshot, previous, tls, Instant::now()).map_err(|error| error.to_string())
+    let loaded = if report.documents.is_empty() && refusals.is_empty() {
+        Err("there is no document of a kind that Portcullis reads; served, this would close every port".to_owned())
+    } else if refusals.is_empty() {
+        Live::build(Arc::new(report.snapshot), previous, tls, Instant::now()).map_err(|error| error.to_string())
+    } else {
+        Err(diagnostics::text(&refusals, false))
+    };
+    read.send_replace(watched);
+    loaded
+}
+
+/// The certificates in files that documents name.
+fn certificate_files(snapshot: &Snapshot) -> Vec<PathBuf> {
+    let terminations = snapshot.listeners.iter().filter_map(|listener| match &listener.tls {
+        Some(TlsMode::Terminate(termination)) => Some(termination),
+        _ => None,
+    });
+    let files = terminations.flat_map(|termination| &termination.certificates).filter_map(|source| match source {
+        CertificateSource::Files { chain, key, .. } => Some([chain.clone(), key.clone()]),
+        CertificateSource::Secret { .. } | CertificateSource::Local { .. } => None,
+    });
+    files.flatten().collect()
 }
 
 impl Reloader {
@@ -93,6 +136,7 @@ impl Reloader {
         workers: Vec<WorkerHandle>,
         metrics: MetricsSource,
         live: Arc<Live>,
+        read: watch::Sender<Watched>,
     ) -> Self {
         let catalogue: &Catalogue = &metrics.catalogue;
         let outcomes = [ReloadOutcome::Applied, ReloadOutcome::Unchanged, ReloadOutcome::Refused]
@@ -101,8 +145,10 @@ impl Reloader {
             live: ArcSwap::new(live),
             error: ArcSwapOption::empty(),
             bound: ArcSwap::from_pointee(HashMap::default()),
+            draining: AtomicBool::new(false),
         });
-        Self { input, tls, sockets, workers, metrics, outcomes, tasks: JoinSet::new(), state }
+        let tasks = JoinSet::new();
+        Self { input, tls, sockets, workers, metrics, outcomes, tasks, state, read, renewal_tried: None }
     }
 
     /// What is in force.
@@ -120,17 +166,44 @@ impl Reloader {
         &self.sockets
     }
 
+    /// Hears what was read, after each reading.
+    pub fn read(&self) -> watch::Receiver<Watched> {
+        self.read.subscribe()
+    }
+
     /// Binds the ports of the first revision and begins to serve. `inherited`: sockets of a predecessor.
-    pub async fn start(&mut self, inherited: &mut Vec<Inherited>) -> Result<(), String> {
+    pub async fn start(&mut self, inherited: &mut Vec<NamedSocket>) -> Result<(), String> {
         let live = self.state.live.load_full();
-        self.apply(live, inherited).await
+        self.apply(live.clone(), inherited).await?;
+        self.in_force(&live.snapshot);
+        Ok(())
+    }
+
+    /// The documents are what is in force.
+    fn in_force(&self, snapshot: &Snapshot) {
+        self.metrics.catalogue.revision_applied(&snapshot.revision.0, SystemTime::now());
+        self.state.error.store(None);
+    }
+
+    /// Lets open exchanges finish and accepts no more. Each receiver is ready when a worker has finished.
+    pub fn drain(&mut self, afterwards: Afterwards) -> Vec<oneshot::Receiver<()>> {
+        self.state.draining.store(true, Ordering::Relaxed);
+        // Or the copies would keep the ports open.
+        self.sockets = Sockets::default();
+        let mut finished = Vec::new();
+        for worker in &self.workers {
+            let (done, drained) = oneshot::channel();
+            if worker.commands.send(Command::Drain(afterwards, done)).is_ok() {
+                finished.push(drained);
+            }
+        }
+        finished
     }
 
     /// Reads the documents again. The last good revision stays in force if anything is wrong with them.
     pub async fn reload(&mut self) {
         let before = self.state.live.load_full();
-        let (input, tls) = (self.input.clone(), &self.tls);
-        let loaded = tokio::task::block_in_place(|| load(&input, Some(&before), tls));
+        let loaded = block_in_place(|| load(&self.input, Some(&before), &self.tls, &mut self.read));
         let applied = match loaded {
             Ok(live) => self.apply(Arc::new(live), &mut Vec::new()).await,
             Err(error) => Err(error),
@@ -139,53 +212,88 @@ impl Reloader {
         let [done, unchanged, refused] = self.outcomes;
         match applied {
             Ok(()) => {
-                let live = self.state.live.load();
-                let same = live.snapshot.revision == before.snapshot.revision;
-                control.inc(if same { unchanged } else { done });
-                tracing::info!(revision = %live.snapshot.revision, "documents applied");
+                let live = self.state.live.load_full();
+                self.in_force(&live.snapshot);
+                let revision = &live.snapshot.revision;
+                if *revision == before.snapshot.revision {
+                    control.inc(unchanged);
+                    tracing::info!(%revision, "documents unchanged; certificates in files were read again");
+                } else {
+                    control.inc(done);
+                    tracing::info!(%revision, before = %before.snapshot.revision, "documents applied");
+                }
             }
             Err(error) => {
                 control.inc(refused);
                 self.metrics.catalogue.revision_stale();
-                tracing::error!(revision = %before.snapshot.revision, "documents refused; the last good revision stays in force\n{error}");
-                self.state.error.store(Some(Arc::new(str_box::Text(error.into()))));
+                let revision = &before.snapshot.revision;
+                tracing::error!(%revision, "documents refused; the last good revision stays in force\n{error}");
+                self.state.error.store(Some(Arc::new(error)));
             }
         }
     }
 
-    async fn apply(&mut self, live: Arc<Live>, inherited: &mut Vec<Inherited>) -> Result<(), String> {
+    /// Ready when a certificate of the local authority is due to be replaced.
+    pub async fn renewal_due(&self) {
+        loop {
+            let Some(renew_at) = self.state.live.load().renew_at() else { return std::future::pending().await };
+            // A clock that was set back says how long in vain.
+            let due_in = renew_at.duration_since(SystemTime::now()).unwrap_or_default();
+            let tried = self
+                .renewal_tried
+                .map_or(Duration::ZERO, |tried| RENEWAL_RETRY_INTERVAL.saturating_sub(tried.elapsed()));
+            let wait = due_in.max(tried);
+            if wait.is_zero() {
+                return;
+            }
+            tokio::time::sleep(wait.min(RENEWAL_LOOK_INTERVAL)).await;
+        }
+    }
+
+    /// Replaces the certificates that are due, and reads those in files again, for the revision in force: whatever state
+    /// the documents are in now.
+    pub async fn renew(&mut self) {
+        self.renewal_tried = Some(Instant::now());
+        let before = self.state.live.load_full();
+        let live = Live::build(before.snapshot.clone(), Some(&before), &self.tls, Instant::now());
+        let renewed = match live {
+            Ok(live) => self.apply(Arc::new(live), &mut Vec::new()).await,
+            Err(error) => Err(error.to_string()),
+        };
+        match renewed {
+            Ok(()) => {
+                self.renewal_tried = None;
+                tracing::info!("certificates of the local authority renewed");
+            }
+            Err(error) => tracing::error!(%error, "certificates of the local authority cannot be renewed"),
+        }
+    }
+
+    async fn apply(&mut self, live: Arc<Live>, inherited: &mut Vec<NamedSocket>) -> Result<(), String> {
         let change = self.sockets.prepare(&live.snapshot, inherited).map_err(|error| error.to_string())?;
-        for backend in live.backends() {
-            backend.endpoints.resolve().await;
-        }
+        futures_util::future::join_all(live.backends().iter().map(|backend| backend.endpoints.resolve())).await;
         // From here on nothing can fail.
+        let orders = self.sockets.apply(change);
         for worker in &self.workers {
-            let _ = worker.commands.send(Command::Live(live.clone()));
+            let _ = worker.commands.send(Command::Live(live.clone(), orders.rename.clone()));
         }
-        let (listen, leave) = self.sockets.apply(change);
-        for (port, sockets) in listen {
-            self.listen(&port, sockets).await;
+        for (key, port, sockets) in orders.listen {
+            // Each worker gets its own socket, and says when it accepts from it.
+            for (worker, socket) in self.workers.iter().cycle().zip(sockets) {
+                let (ready, accepting) = oneshot::channel();
+                let _ = worker.commands.send(Command::Listen(key.clone(), port.clone(), socket, ready));
+                let _ = accepting.await;
+            }
         }
-        for port in leave {
+        for key in orders.leave {
             for worker in &self.workers {
-                let _ = worker.commands.send(Command::Unlisten(port.clone()));
+                let _ = worker.commands.send(Command::Unlisten(key.clone()));
             }
         }
         self.watch_endpoints(&live);
-        self.metrics.catalogue.revision_applied(&live.snapshot.revision.0, SystemTime::now());
         self.state.bound.store(Arc::new(self.bound(&live)));
         self.state.live.store(live);
-        self.state.error.store(None);
         Ok(())
-    }
-
-    /// Each worker gets its own socket, and says when it accepts from it.
-    async fn listen(&self, port: &PortKey, sockets: Vec<std::net::TcpListener>) {
-        for (worker, socket) in self.workers.iter().cycle().zip(sockets) {
-            let (ready, accepting) = oneshot::channel();
-            let _ = worker.commands.send(Command::Listen(port.clone(), socket, ready));
-            let _ = accepting.await;
-        }
     }
 
     fn watch_endpoints(&mut self, live: &Live) {
@@ -204,7 +312,7 @@ impl Reloader {
     fn bound(&self, live: &Live) -> HashMap<ListenerId, Vec<SocketAddr>> {
         let mut by_port: HashMap<&PortKey, Vec<SocketAddr>> = HashMap::default();
         for (port, bound) in self.sockets.bound() {
-            by_port.entry(port).or_default().extend(bound.iter().map(|bound| bound.address));
+            by_port.entry(port).or_default().push(bound);
         }
         let listeners = live.snapshot.listeners.iter();
         listeners

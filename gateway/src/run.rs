@@ -1,13 +1,22 @@
 //! `portcullis run`: the process. Documents become a revision, workers serve it, changes replace it all or nothing, and
 //! a stop lets what is open finish.
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    net::{SocketAddr, TcpListener},
+    process::ExitCode,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
 
-use portcullis_mesh::telemetry::Catalogue;
+use portcullis_mesh::{
+    handover::{HandoverError, NamedSocket, Successor},
+    listen::{Afterwards, ConnectionLimits, LimitSpec, raise_open_files_limit},
+    telemetry::Catalogue,
+};
 use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-    sync::{Notify, oneshot},
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
 };
 
 use crate::{
@@ -18,7 +27,8 @@ use crate::{
     reload::{Input, Reloader, State, load},
     sockets::Sockets,
     tls::TlsState,
-    watch::watch,
+    upgrade::{ADMIN_SOCKET, Succession},
+    watch::{Watched, watch},
     worker::{self, Command, WorkerHandle},
 };
 
@@ -57,6 +67,7 @@ pub fn run(arguments: RunArgs, serving: impl FnOnce(&State, SocketAddr)) -> Resu
 
 async fn control(arguments: RunArgs, serving: impl FnOnce(&State, SocketAddr)) -> Result<ExitCode, RunError> {
     let mut signals = Signals::new()?;
+    let open_files_max = raise_open_files_limit();
     let count = arguments.workers.unwrap_or_else(cores).max(1);
     let metrics = MetricsSource::new(count);
     let input = Input {
@@ -64,71 +75,140 @@ async fn control(arguments: RunArgs, serving: impl FnOnce(&State, SocketAddr)) -
         references_may_fail: arguments.unresolved_references == UnresolvedReferences::Serve500,
     };
     let tls = TlsState::new(&arguments.state);
-    let live = Arc::new(load(&input, None, &tls).map_err(RunError::Input)?);
-    let admin = TcpListener::bind(arguments.admin).await.map_err(|error| {
-        RunError::Input(format!("cannot listen on {} for the admin pages: {error}", arguments.admin))
-    })?;
+    let mut read = watch::channel(Watched::default()).0;
+    let live = Arc::new(load(&input, None, &tls, &mut read).map_err(RunError::Input)?);
+    // From here on a predecessor is involved, if there is one.
+    let mut succession = Succession::begin(&arguments.state, arguments.upgrade).await?;
+    let admin = succession.admin_socket(arguments.admin)?;
+    let address = admin.local_addr()?;
+    let admissions = ConnectionLimits::new(LimitSpec {
+        connections_max: arguments.connections_max,
+        handshakes_per_source_max: arguments.handshakes_per_source_max,
+    });
     let limits = limits(&arguments.limit);
     let workers: Vec<WorkerHandle> = (0..count)
-        .map(|index| worker::spawn(index, live.clone(), metrics.clone(), limits.clone()))
+        .map(|index| worker::spawn(index, live.clone(), metrics.clone(), limits.clone(), admissions.clone()))
         .collect::<Result<_, _>>()?;
     let sockets = Sockets::new(arguments.bind.clone(), count);
-    let mut reloader = Reloader::new(input, tls, sockets, workers, metrics.clone(), live);
-    reloader.start(&mut Vec::new()).await.map_err(RunError::Input)?;
-
+    let mut reloader = Reloader::new(input, tls, sockets, workers, metrics.clone(), live, read);
+    reloader.start(&mut succession.inherited).await.map_err(RunError::Input)?;
     let state = reloader.state();
+    show(&metrics, &state, admissions);
+    let successors = succession.serving().await?;
+
     let commands: Vec<_> = reloader.workers().iter().map(|worker| worker.commands.clone()).collect();
-    show_endpoints(&metrics, &state);
-    let address = admin.local_addr()?;
-    let pages = tokio::spawn(admin::serve(admin, pages(&metrics, &state, commands)));
-    tracing::info!(admin = %address, revision = %state.live.load().snapshot.revision, workers = count, "serving");
+    let mut admin =
+        Admin { asked: arguments.admin, socket: admin, pages: pages(&metrics, &state, commands), open: None };
+    admin.open()?;
+    tracing::info!(
+        admin = %address,
+        revision = %state.live.load().snapshot.revision,
+        workers = count,
+        open_files_max,
+        "serving"
+    );
     serving(&state, address);
 
-    let changed = Arc::new(Notify::new());
-    let watcher = tokio::spawn(watch(watched(&arguments, &state), changed.clone()));
-    loop {
-        tokio::select! {
-            _ = signals.terminate.recv() => break,
-            _ = signals.interrupt.recv() => break,
-            _ = signals.hangup.recv() => reloader.reload().await,
-            () = changed.notified() => reloader.reload().await,
-        }
+    let afterwards = serve(&mut reloader, &mut admin, successors, &mut signals).await;
+    match afterwards {
+        Afterwards::Nobody => tracing::info!("stopping: what is open may finish"),
+        Afterwards::Successor => tracing::info!("stopping: a successor has the sockets; what is open here may finish"),
     }
-    watcher.abort();
-    tracing::info!("stopping: what is open may finish");
-    drain(reloader, Duration::from_secs(arguments.drain_seconds), &mut signals).await;
-    pages.abort();
+    let limit = Duration::from_secs(arguments.drain_seconds);
+    drain(reloader.drain(afterwards), limit, &mut signals).await;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Documents, and the certificates in files that they name.
-fn watched(arguments: &RunArgs, state: &State) -> Vec<std::path::PathBuf> {
-    use portcullis_policy::snapshot::{CertificateSource, TlsMode};
-    let mut paths = arguments.config.clone();
-    for listener in &state.live.load().snapshot.listeners {
-        let Some(TlsMode::Terminate(termination)) = &listener.tls else { continue };
-        for certificate in &termination.certificates {
-            if let CertificateSource::Files { chain, key, .. } = certificate {
-                paths.extend([chain.clone(), key.clone()]);
-            }
+/// Serves until it is asked to stop, or a successor has the sockets and the admin pages: the revision in force follows
+/// the documents, certificates are renewed.
+async fn serve(
+    reloader: &mut Reloader,
+    admin: &mut Admin,
+    mut successors: mpsc::Receiver<Successor>,
+    signals: &mut Signals,
+) -> Afterwards {
+    let (tell, mut changed) = mpsc::channel(1);
+    // It ends when `changed` does.
+    tokio::spawn(watch(reloader.read(), tell));
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => return Afterwards::Nobody,
+            _ = signals.interrupt.recv() => return Afterwards::Nobody,
+            _ = signals.hangup.recv() => reloader.reload().await,
+            Some(()) = changed.recv() => reloader.reload().await,
+            () = reloader.renewal_due() => reloader.renew().await,
+            Some(successor) = successors.recv() => tokio::select! {
+                handed_over = hand_over(reloader, admin, successor) => match handed_over {
+                    Ok(()) => return Afterwards::Successor,
+                    Err(error) => tracing::warn!(%error, "a successor did not come to serve; going on"),
+                },
+                // It may come to serve all the same, from the same sockets.
+                () = signals.stop() => return Afterwards::Successor,
+            },
         }
     }
-    paths
 }
 
-fn show_endpoints(metrics: &MetricsSource, state: &Arc<State>) {
-    let state = state.clone();
+/// Hands every listening socket over, and the admin pages when the successor serves. On an error everything is as it
+/// was.
+async fn hand_over(reloader: &Reloader, admin: &mut Admin, successor: Successor) -> Result<(), HandoverError> {
+    tracing::info!("a successor asks for the listening sockets");
+    let mut sockets = reloader.sockets().copies()?;
+    sockets.push(admin.copy()?);
+    let serving = successor.hand_over(&sockets).await?;
+    // First: whoever asks for a page from now on shall get the successor's.
+    admin.close();
+    let acknowledged = serving.acknowledge().await;
+    if acknowledged.is_err() {
+        admin.open()?;
+    }
+    acknowledged
+}
+
+/// The admin pages, whose socket is handed to a successor too.
+struct Admin {
+    asked: SocketAddr,
+    socket: TcpListener,
+    pages: AdminPages,
+    open: Option<(watch::Sender<bool>, JoinHandle<()>)>,
+}
+
+impl Admin {
+    fn open(&mut self) -> std::io::Result<()> {
+        let (stop, stopped) = watch::channel(false);
+        let listener = tokio::net::TcpListener::from_std(self.socket.try_clone()?)?;
+        let serving = tokio::spawn(admin::serve(listener, self.pages.clone(), stopped));
+        self.open = Some((stop, serving));
+        Ok(())
+    }
+
+    /// Accepts no more; what has been asked is answered.
+    fn close(&mut self) {
+        if let Some((stop, _)) = self.open.take() {
+            stop.send_replace(true);
+        }
+    }
+
+    fn copy(&self) -> std::io::Result<NamedSocket> {
+        Ok(NamedSocket { name: ADMIN_SOCKET.to_owned(), asked: self.asked, socket: self.socket.try_clone()? })
+    }
+}
+
+/// Adds to the metrics what is known elsewhere.
+fn show(metrics: &MetricsSource, state: &Arc<State>, limits: Arc<ConnectionLimits>) {
+    Catalogue::show_connections(&metrics.registry, limits);
+    let (for_certificates, for_endpoints) = (state.clone(), state.clone());
+    Catalogue::show_certificates(&metrics.registry, move || {
+        let live = for_certificates.live.load();
+        live.certificate_expiries().map(|(document, expiry)| (document.to_owned(), expiry)).collect()
+    });
     Catalogue::show_endpoints(&metrics.registry, move || {
-        let live = state.live.load();
-        live.backends().iter().map(|backend| backend.endpoints.status(std::time::Instant::now())).collect()
+        let live = for_endpoints.live.load();
+        live.backends().iter().map(|backend| backend.endpoints.status(Instant::now())).collect()
     });
 }
 
-fn pages(
-    metrics: &MetricsSource,
-    state: &Arc<State>,
-    commands: Vec<tokio::sync::mpsc::UnboundedSender<Command>>,
-) -> AdminPages {
+fn pages(metrics: &MetricsSource, state: &Arc<State>, commands: Vec<mpsc::UnboundedSender<Command>>) -> AdminPages {
     let (registry, for_ready, for_snapshot, for_endpoints) =
         (metrics.registry.clone(), state.clone(), state.clone(), state.clone());
     AdminPages {
@@ -139,18 +219,18 @@ fn pages(
         metrics: Arc::new(move |format| registry.page(format)),
         snapshot: Arc::new(move || SnapshotPage {
             snapshot: for_snapshot.live.load().snapshot.clone(),
-            error: for_snapshot.error.load().as_ref().map(|error| (*error.0).into()),
+            error: for_snapshot.error.load().as_ref().map(|error| error.as_str().into()),
             bound: (**for_snapshot.bound.load()).clone(),
         }),
         endpoints: Arc::new(move || {
             let live = for_endpoints.live.load();
-            live.backends().iter().map(|backend| backend.endpoints.status(std::time::Instant::now())).collect()
+            live.backends().iter().map(|backend| backend.endpoints.status(Instant::now())).collect()
         }),
     }
 }
 
 /// Asked of every worker, so that the answer has been where requests go.
-async fn readiness(state: &State, commands: &[tokio::sync::mpsc::UnboundedSender<Command>]) -> Readiness {
+async fn readiness(state: &State, commands: &[mpsc::UnboundedSender<Command>]) -> Readiness {
     for (index, worker) in commands.iter().enumerate() {
         let (answer, answered) = oneshot::channel();
         let asked = worker.send(Command::Count(answer)).is_ok();
@@ -158,21 +238,17 @@ async fn readiness(state: &State, commands: &[tokio::sync::mpsc::UnboundedSender
             return Readiness::NotReady(format!("worker {index} does not answer"));
         }
     }
+    if state.draining.load(Ordering::Relaxed) {
+        return Readiness::NotReady("draining: about to stop".to_owned());
+    }
     match &*state.error.load() {
-        Some(error) => Readiness::Stale(error.0.to_string()),
+        Some(error) => Readiness::Stale(error.to_string()),
         None => Readiness::Ready,
     }
 }
 
-/// Lets open exchanges finish. A second signal ends the wait.
-async fn drain(reloader: Reloader, limit: Duration, signals: &mut Signals) {
-    let mut finished = Vec::new();
-    for worker in reloader.workers() {
-        let (done, drained) = oneshot::channel();
-        if worker.commands.send(Command::Drain(done)).is_ok() {
-            finished.push(drained);
-        }
-    }
+/// Waits for workers to finish, for as long as they may. A further signal ends the wait.
+async fn drain(finished: Vec<oneshot::Receiver<()>>, limit: Duration, signals: &mut Signals) {
     let all = async {
         for drained in finished {
             let _ = drained.await;
@@ -181,14 +257,14 @@ async fn drain(reloader: Reloader, limit: Duration, signals: &mut Signals) {
     tokio::select! {
         () = all => tracing::info!("stopped: every exchange has finished"),
         () = tokio::time::sleep(limit) => tracing::warn!("stopped: some exchanges were cut after {limit:?}"),
-        () = signals.stop() => tracing::warn!("stopped at once: asked twice"),
+        () = signals.stop() => tracing::warn!("stopped at once: a signal came while exchanges were open"),
     }
 }
 
 struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {

@@ -1,118 +1,216 @@
 //! Which ports are listened on, and where: kept in step with the revision in force.
 //!
-//! New ports are bound before a revision takes effect, so that one that cannot be bound refuses the revision; ports that
-//! leave are closed after it, with what waits in their queues taken first. One socket per worker and port.
+//! New addresses are bound before a revision takes effect, so that one that cannot be bound refuses the revision; those
+//! that leave are closed after it. A socket belongs to its address: when another Gateway takes over the address, the
+//! socket and those who wait in its queue stay. Binding and accepting are the business of [`portcullis_mesh::listen`].
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     io,
     net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener},
 };
 
+use portcullis_mesh::{
+    handover::NamedSocket,
+    listen::{self, BindError},
+};
 use portcullis_policy::Snapshot;
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{cli::Bind, live::PortKey};
 
-/// Connections that may wait to be accepted, per socket.
-const BACKLOG: i32 = 4096;
+/// An address to listen on. Port 0 is a different one for every port of every Gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SocketKey {
+    asked: SocketAddr,
+    any_port_for: Option<PortKey>,
+}
 
-/// The sockets of all ports, as they are bound now.
+impl SocketKey {
+    fn new(asked: SocketAddr, port: &PortKey) -> Self {
+        Self { asked, any_port_for: (asked.port() == 0).then(|| port.clone()) }
+    }
+
+    fn is_of(&self, socket: &NamedSocket) -> bool {
+        let name = self.any_port_for.as_ref().map(ToString::to_string);
+        socket.asked == self.asked && name.is_none_or(|name| name == socket.name)
+    }
+}
+
+/// The sockets of all addresses, as they are bound now.
 #[derive(Debug, Default)]
 pub struct Sockets {
     binds: Vec<Bind>,
     workers: usize,
-    bound: BTreeMap<PortKey, Vec<Bound>>,
+    bound: BTreeMap<SocketKey, Bound>,
 }
 
-/// One address that a port is bound to: one socket for each worker.
+/// One address that is listened on.
 #[derive(Debug)]
-pub struct Bound {
-    /// What was asked for.
-    pub asked: SocketAddr,
-    /// What it became: the same, but for port 0.
-    pub address: SocketAddr,
+struct Bound {
+    /// The port that it stands for.
+    port: PortKey,
+    /// What was asked for, but for port 0.
+    address: SocketAddr,
     /// A copy of each socket is kept here, to be handed to a successor.
-    pub sockets: Vec<TcpListener>,
+    sockets: Vec<TcpListener>,
 }
 
-/// A port that cannot be listened on.
+/// Why a revision's ports cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} for {port}: {error}")]
-pub struct BindError {
-    port: PortKey,
-    address: SocketAddr,
-    error: io::Error,
+pub enum SocketError {
+    /// The system refuses.
+    #[error("{port}: {error}")]
+    Bind {
+        /// The port, as the document names it.
+        port: PortKey,
+        /// Why.
+        error: BindError,
+    },
+    /// Two Gateways want the same address.
+    #[error(
+        "{first} and {second} would both listen on {address}; give the Gateways different `addresses`, or one of them \
+         another place with `--bind {second}=ADDRESS:PORT`"
+    )]
+    Shared {
+        /// One Gateway's port.
+        first: PortKey,
+        /// The other's.
+        second: PortKey,
+        /// The address.
+        address: SocketAddr,
+    },
+    /// There are too many open files.
+    #[error("{port}: cannot copy a socket: {error}")]
+    Copy {
+        /// The port, as the document names it.
+        port: PortKey,
+        /// Why.
+        error: io::Error,
+    },
 }
 
 /// What must change for a revision.
 #[derive(Debug, Default)]
 pub struct Change {
-    added: Vec<(PortKey, Bound)>,
-    removed: Vec<PortKey>,
+    added: Vec<(SocketKey, Bound, Vec<TcpListener>)>,
+    renamed: Vec<(SocketKey, PortKey)>,
+    removed: Vec<SocketKey>,
+}
+
+/// What workers must do for a revision.
+#[derive(Debug, Default)]
+pub struct Orders {
+    /// Listen here: addresses, the ports they stand for, and sockets, at least one for each worker.
+    pub listen: Vec<(SocketKey, PortKey, Vec<TcpListener>)>,
+    /// These addresses stand for other ports now.
+    pub rename: Vec<(SocketKey, PortKey)>,
+    /// Listen here no more.
+    pub leave: Vec<SocketKey>,
 }
 
 impl Sockets {
-    /// Nothing bound yet. `inherited`: sockets that a predecessor handed over.
+    /// Nothing bound yet.
     pub fn new(binds: Vec<Bind>, workers: usize) -> Self {
         Self { binds, workers, bound: BTreeMap::new() }
     }
 
-    /// Binds what `snapshot` wants and is not bound yet. Nothing else changes until [`Self::apply`].
-    pub fn prepare(&self, snapshot: &Snapshot, inherited: &mut Vec<Inherited>) -> Result<Change, BindError> {
-        let wanted = self.wanted(snapshot);
+    /// Binds what `snapshot` wants and is not bound yet, unless a predecessor's socket for it is among `inherited`.
+    /// Nothing else changes until [`Self::apply`].
+    pub fn prepare(&self, snapshot: &Snapshot, inherited: &mut Vec<NamedSocket>) -> Result<Change, SocketError> {
+        let wanted = self.wanted(snapshot)?;
         let mut change = Change::default();
-        for (port, addresses) in &wanted {
-            let bound = self.bound.get(port);
-            for asked in addresses {
-                if bound.is_some_and(|bound| bound.iter().any(|bound| bound.asked == *asked)) {
-                    continue;
+        for (key, port) in &wanted {
+            match self.bound.get(key) {
+                Some(bound) if bound.port == *port => {}
+                Some(_) => change.renamed.push((key.clone(), port.clone())),
+                None => {
+                    let beside = change.added.iter().map(|(_, bound, _)| bound.address.port());
+                    let own = beside.chain(self.bound.values().map(|bound| bound.address.port()));
+                    let beside_own = own.into_iter().any(|own| own == key.asked.port());
+                    let bound = self.bind(key, port, beside_own, inherited)?;
+                    let copies = bound.sockets.iter().map(TcpListener::try_clone).collect::<Result<_, _>>();
+                    let copies = copies.map_err(|error| SocketError::Copy { port: port.clone(), error })?;
+                    change.added.push((key.clone(), bound, copies));
                 }
-                let found = take_inherited(inherited, port, *asked, self.workers);
-                let result = match found {
-                    Some(bound) => Ok(bound),
-                    None => bind_all(*asked, self.workers),
-                };
-                let bound = result.map_err(|error| BindError { port: port.clone(), address: *asked, error })?;
-                change.added.push((port.clone(), bound));
             }
         }
-        change.removed = self.bound.keys().filter(|port| !wanted.contains_key(port)).cloned().collect();
+        change.removed = self.bound.keys().filter(|key| !wanted.contains_key(key)).cloned().collect();
         Ok(change)
     }
 
-    /// Makes a change that was prepared. Gives what workers must listen on now, and what they must leave.
-    pub fn apply(&mut self, change: Change) -> (Vec<(PortKey, Vec<TcpListener>)>, Vec<PortKey>) {
-        let mut listen = Vec::new();
-        for (port, bound) in change.added {
-            let copies = bound.sockets.iter().filter_map(|socket| socket.try_clone().ok()).collect();
-            listen.push((port.clone(), copies));
-            self.bound.entry(port).or_default().push(bound);
+    /// Makes a change that was prepared.
+    pub fn apply(&mut self, change: Change) -> Orders {
+        let mut orders = Orders { rename: change.renamed, leave: change.removed, ..Orders::default() };
+        for (key, port) in &orders.rename {
+            if let Some(bound) = self.bound.get_mut(key) {
+                bound.port = port.clone();
+            }
         }
-        for port in &change.removed {
-            self.bound.remove(port);
+        for key in &orders.leave {
+            self.bound.remove(key);
         }
-        (listen, change.removed)
+        for (key, bound, copies) in change.added {
+            orders.listen.push((key.clone(), bound.port.clone(), copies));
+            self.bound.insert(key, bound);
+        }
+        orders
     }
 
-    /// Every port with the addresses it is bound to.
-    pub fn bound(&self) -> impl Iterator<Item = (&PortKey, &[Bound])> {
-        self.bound.iter().map(|(port, bound)| (port, bound.as_slice()))
+    /// Every port with each address that it is bound to.
+    pub fn bound(&self) -> impl Iterator<Item = (&PortKey, SocketAddr)> {
+        self.bound.values().map(|bound| (&bound.port, bound.address))
     }
 
-    fn wanted(&self, snapshot: &Snapshot) -> BTreeMap<PortKey, Vec<SocketAddr>> {
-        let mut wanted: BTreeMap<PortKey, Vec<SocketAddr>> = BTreeMap::new();
+    /// A copy of every socket, for a successor.
+    pub fn copies(&self) -> io::Result<Vec<NamedSocket>> {
+        let copy = |(key, socket, name): (&SocketKey, &TcpListener, String)| {
+            Ok(NamedSocket { name, asked: key.asked, socket: socket.try_clone()? })
+        };
+        let of = |(key, bound): (&'_ SocketKey, &'_ Bound)| {
+            bound.sockets.iter().map(|socket| copy((key, socket, bound.port.to_string()))).collect::<Vec<_>>()
+        };
+        self.bound.iter().flat_map(of).collect()
+    }
+
+    fn bind(
+        &self,
+        key: &SocketKey,
+        port: &PortKey,
+        beside_own: bool,
+        inherited: &mut Vec<NamedSocket>,
+    ) -> Result<Bound, SocketError> {
+        let failed = |error| SocketError::Bind { port: port.clone(), error };
+        let mut sockets: Vec<TcpListener> =
+            inherited.extract_if(.., |socket| key.is_of(socket)).map(|inherited| inherited.socket).collect();
+        if let Some(address) = sockets.first().and_then(|socket| socket.local_addr().ok()) {
+            // More workers than the predecessor had: they get sockets of their own beside the others.
+            let missing = self.workers.saturating_sub(sockets.len());
+            sockets.extend(listen::bind_beside(address, missing).map_err(failed)?);
+            return Ok(Bound { port: port.clone(), address, sockets });
+        }
+        let bind = if beside_own { listen::bind_beside } else { listen::bind };
+        let sockets = bind(key.asked, self.workers).map_err(failed)?;
+        let address = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(key.asked);
+        Ok(Bound { port: port.clone(), address, sockets })
+    }
+
+    fn wanted(&self, snapshot: &Snapshot) -> Result<BTreeMap<SocketKey, PortKey>, SocketError> {
+        let mut wanted = BTreeMap::new();
         for listener in &snapshot.listeners {
             let port = PortKey::of(listener);
-            let addresses = self.addresses(&port, &listener.addresses);
-            let entry = wanted.entry(port).or_default();
-            for address in addresses {
-                if !entry.contains(&address) {
-                    entry.push(address);
+            for address in self.addresses(&port, &listener.addresses) {
+                match wanted.entry(SocketKey::new(address, &port)) {
+                    Entry::Vacant(vacant) => {
+                        vacant.insert(port.clone());
+                    }
+                    Entry::Occupied(taken) if *taken.get() == port => {}
+                    Entry::Occupied(taken) => {
+                        return Err(SocketError::Shared { first: taken.get().clone(), second: port, address });
+                    }
                 }
             }
         }
-        wanted
+        Ok(wanted)
     }
 
     fn addresses(&self, port: &PortKey, written: &[IpAddr]) -> Vec<SocketAddr> {
@@ -135,60 +233,4 @@ impl Sockets {
         }
         written.iter().map(|ip| SocketAddr::new(*ip, port.port)).collect()
     }
-}
-
-/// A socket that a predecessor handed over.
-#[derive(Debug)]
-pub struct Inherited {
-    /// The port it is for.
-    pub port: String,
-    /// What was asked for when it was bound.
-    pub asked: SocketAddr,
-    /// The socket.
-    pub socket: TcpListener,
-}
-
-fn take_inherited(inherited: &mut Vec<Inherited>, port: &PortKey, asked: SocketAddr, workers: usize) -> Option<Bound> {
-    let name = port.to_string();
-    let mut sockets: Vec<TcpListener> = inherited
-        .extract_if(.., |socket| socket.port == name && socket.asked == asked)
-        .map(|inherited| inherited.socket)
-        .collect();
-    let address = sockets.first()?.local_addr().ok()?;
-    while sockets.len() < workers {
-        // More workers than before: the new ones get sockets of their own beside the old.
-        sockets.push(bind(address).ok()?);
-    }
-    Some(Bound { asked, address, sockets })
-}
-
-fn bind_all(asked: SocketAddr, workers: usize) -> io::Result<Bound> {
-    let first = bind(asked)?;
-    let address = first.local_addr()?;
-    let mut sockets = vec![first];
-    for _ in 1..workers {
-        sockets.push(bind(address)?);
-    }
-    Ok(Bound { asked, address, sockets })
-}
-
-/// A listening socket that shares its port with its siblings; the kernel spreads connections among them.
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let domain = if address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
-    let socket = match Socket::new(domain, Type::STREAM, Some(Protocol::TCP)) {
-        // A machine without IPv6 still has every IPv4 address.
-        Err(_) if address.ip().is_unspecified() => {
-            return bind(SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), address.port()));
-        }
-        socket => socket?,
-    };
-    if address.is_ipv6() {
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }

@@ -1,6 +1,7 @@
 //! From what documents say about TLS to what the data plane does: listeners' certificates and clients, backends' trust.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -9,7 +10,7 @@ use std::{
 
 use foldhash::HashMap;
 use portcullis_certs::{
-    AuthorityError, CertifiedPair, LocalAuthority, PemError, parse_pair,
+    AuthorityError, CertifiedPair, ChainFacts, LocalAuthority, PemError, parse_pair,
     verify::{Authorities, ClientMode, ClientVerifier, ExpectedName, TrustError},
 };
 use portcullis_mesh::{
@@ -103,20 +104,49 @@ pub enum TlsError {
     },
 }
 
+/// The TLS side of every port that has one.
+#[derive(Debug, Default)]
+pub struct PortsTls {
+    /// By port.
+    pub ports: HashMap<PortKey, Arc<PortTls>>,
+    /// When the first certificate of the local authority is due to be replaced.
+    pub renew_at: Option<SystemTime>,
+    /// The documents that certificates come from, and when each ceases to be valid.
+    pub expiries: BTreeMap<String, SystemTime>,
+}
+
+impl PortsTls {
+    fn note(&mut self, source: &CertificateSource, facts: &ChainFacts) {
+        let document = match source {
+            CertificateSource::Secret { document, .. } | CertificateSource::Files { document, .. } => document,
+            CertificateSource::Local { document, .. } => {
+                let renew_at = facts.renew_at();
+                self.renew_at = Some(self.renew_at.map_or(renew_at, |earliest| earliest.min(renew_at)));
+                document
+            }
+        };
+        self.expiries.insert(document.to_string(), facts.not_after);
+    }
+}
+
 impl TlsState {
     /// State below this folder, made when it is needed.
     pub fn new(directory: &Path) -> Self {
         Self { directory: directory.to_owned(), authority: Mutex::new(None), tickets: TicketKeys::new() }
     }
 
-    /// The TLS side of every port that has one.
-    pub fn ports(&self, snapshot: &Snapshot) -> Result<HashMap<PortKey, Arc<PortTls>>, TlsError> {
+    /// The TLS side of every port that has one. Certificates in files are read, those of the local authority issued where
+    /// they are due.
+    pub fn ports(&self, snapshot: &Snapshot) -> Result<PortsTls, TlsError> {
+        let mut all = PortsTls::default();
         let mut by_port: HashMap<PortKey, Vec<TlsListener>> = HashMap::default();
         for (index, listener) in snapshot.listeners.iter().enumerate() {
             let Some(mode) = &listener.tls else { continue };
             let action = match mode {
                 TlsMode::Passthrough => TlsAction::Passthrough,
-                TlsMode::Terminate(termination) => TlsAction::Terminate(self.terminated(listener, termination)?),
+                TlsMode::Terminate(termination) => {
+                    TlsAction::Terminate(self.terminated(listener, termination, &mut all)?)
+                }
             };
             let pattern = match &listener.hostname {
                 HostPattern::Any => TlsPattern::Any,
@@ -125,15 +155,25 @@ impl TlsState {
             };
             by_port.entry(PortKey::of(listener)).or_default().push(TlsListener { pattern, listener: index, action });
         }
-        let finish = |(port, listeners): (PortKey, Vec<TlsListener>)| match PortTls::new(listeners) {
-            Ok(tls) => Ok((port, Arc::new(tls))),
-            Err(error) => Err(TlsError::Port { port, error }),
-        };
-        by_port.into_iter().map(finish).collect()
+        for (port, listeners) in by_port {
+            let tls = PortTls::new(listeners).map_err(|error| TlsError::Port { port: port.clone(), error })?;
+            all.ports.insert(port, Arc::new(tls));
+        }
+        Ok(all)
     }
 
-    fn terminated(&self, listener: &Listener, termination: &Termination) -> Result<Arc<Terminated>, TlsError> {
-        let pairs = termination.certificates.iter().map(|source| self.pair(source)).collect::<Result<Vec<_>, _>>()?;
+    fn terminated(
+        &self,
+        listener: &Listener,
+        termination: &Termination,
+        all: &mut PortsTls,
+    ) -> Result<Arc<Terminated>, TlsError> {
+        let mut pairs = Vec::with_capacity(termination.certificates.len());
+        for source in &termination.certificates {
+            let pair = self.pair(source)?;
+            all.note(source, pair.facts());
+            pairs.push(pair);
+        }
         let certificates =
             Certificates::new(&pairs).map_err(|error| TlsError::Pem { document: listener.id.to_string(), error })?;
         let clients = match &termination.client {

@@ -10,14 +10,25 @@ use std::{
 };
 
 use foldhash::HashMap;
-use portcullis_mesh::{connections::Connections, drain::Drain, http::Limits};
-use tokio::sync::{mpsc, oneshot};
+use futures_util::future::join_all;
+use portcullis_mesh::{
+    connections::Connections,
+    drain::Drain,
+    http::Limits,
+    listen::{Afterwards, ConnectionLimits},
+    telemetry::{Gauge, watch_lag},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::{JoinHandle as TaskHandle, spawn_local},
+};
 
 use crate::{
-    connection,
+    connection::{self, Doorway},
     live::{Live, PortKey},
     metrics::{Metrics, MetricsSource},
     random::Random,
+    sockets::SocketKey,
 };
 
 /// How often idle connections are looked through.
@@ -38,7 +49,9 @@ pub struct Worker {
     pub mirrors: Cell<usize>,
     /// Bounds of downstream connections.
     pub limits: Limits,
-    /// Asks connections to finish.
+    /// How many connections are let in, on all workers together.
+    pub admissions: Arc<ConnectionLimits>,
+    /// Counts connections. Those who ask them to finish are the doorways by which they came.
     pub drain: Drain,
     live: RefCell<Current>,
     /// A moment, and the milliseconds from 1970 to it. Looked at anew every [`SWEEP_INTERVAL`].
@@ -51,14 +64,14 @@ pub type Current = Rc<Arc<Live>>;
 
 /// What control work asks of a worker.
 pub enum Command {
-    /// This is the revision from now on.
-    Live(Arc<Live>),
-    /// Accept connections here. Acknowledged when it does.
-    Listen(PortKey, std::net::TcpListener, oneshot::Sender<()>),
-    /// Accept no more connections for this port; what waits in its queue is taken first.
-    Unlisten(PortKey),
+    /// This is the revision from now on, and these addresses stand for other ports.
+    Live(Arc<Live>, Vec<(SocketKey, PortKey)>),
+    /// Accept connections here, for this port. Acknowledged when it does.
+    Listen(SocketKey, PortKey, std::net::TcpListener, oneshot::Sender<()>),
+    /// Accept no more connections here; what waits in the queue is taken first. Those who came in may finish.
+    Unlisten(SocketKey),
     /// Accept no more, finish what is open. Acknowledged when nothing is.
-    Drain(oneshot::Sender<()>),
+    Drain(Afterwards, oneshot::Sender<()>),
     /// How many connections are open.
     Count(oneshot::Sender<usize>),
 }
@@ -91,7 +104,14 @@ impl Worker {
 }
 
 /// Starts a worker on a thread of its own.
-pub fn spawn(index: usize, live: Arc<Live>, metrics: MetricsSource, limits: Limits) -> std::io::Result<WorkerHandle> {
+pub fn spawn(
+    index: usize,
+    live: Arc<Live>,
+    metrics: MetricsSource,
+    limits: Limits,
+    admissions: Arc<ConnectionLimits>,
+) -> std::io::Result<WorkerHandle> {
+    let lag = metrics.catalogue.loop_lag(index);
     let (commands, inbox) = mpsc::unbounded_channel();
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -110,11 +130,12 @@ pub fn spawn(index: usize, live: Arc<Live>, metrics: MetricsSource, limits: Limi
             random: Random::from_os(),
             mirrors: Cell::new(0),
             limits,
+            admissions,
             drain: Drain::default(),
             live: RefCell::new(Rc::new(live)),
             wall: Cell::new(wall()),
         });
-        runtime.block_on(run(worker, inbox));
+        runtime.block_on(run(worker, lag, inbox));
     })?;
     Ok(WorkerHandle { commands, thread })
 }
@@ -124,38 +145,43 @@ fn wall() -> (Instant, u64) {
     (Instant::now(), since.map_or(0, |since| since.as_millis() as u64))
 }
 
-async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
+async fn run(worker: Rc<Worker>, lag: Gauge, mut inbox: mpsc::UnboundedReceiver<Command>) {
     let sweeper = worker.clone();
-    tokio::task::spawn_local(async move {
+    spawn_local(async move {
         loop {
             tokio::time::sleep(SWEEP_INTERVAL).await;
             sweeper.wall.set(wall());
             sweeper.connections.sweep(Instant::now());
         }
     });
-    let mut stops: HashMap<PortKey, oneshot::Sender<()>> = HashMap::default();
+    let watched = worker.clone();
+    spawn_local(async move { watch_lag(watched.metrics.shard(), lag).await });
+    let mut open: HashMap<SocketKey, Vec<Listening>> = HashMap::default();
     while let Some(command) = inbox.recv().await {
         match command {
-            Command::Live(live) => {
+            Command::Live(live, renamed) => {
+                for (key, port) in renamed {
+                    for listening in open.get(&key).into_iter().flatten() {
+                        *listening.doorway.port.borrow_mut() = port.clone();
+                    }
+                }
                 worker.metrics.revision(live.generation);
                 *worker.live.borrow_mut() = Rc::new(live);
             }
-            Command::Listen(port, listener, ready) => {
-                let (stop, stopped) = oneshot::channel();
-                stops.insert(port.clone(), stop);
-                tokio::task::spawn_local(connection::accept(worker.clone(), port, listener, stopped));
+            Command::Listen(key, port, socket, ready) => {
+                open.entry(key).or_default().push(Listening::new(&worker, port, socket));
                 let _ = ready.send(());
             }
-            Command::Unlisten(port) => {
-                stops.remove(&port);
+            Command::Unlisten(key) => {
+                for listening in open.remove(&key).into_iter().flatten() {
+                    spawn_local(listening.close(Afterwards::Nobody));
+                }
             }
-            Command::Drain(done) => {
-                stops.clear();
+            Command::Drain(afterwards, done) => {
+                let closing: Vec<_> = open.drain().flat_map(|(_, all)| all).map(|it| it.close(afterwards)).collect();
                 let worker = worker.clone();
-                tokio::task::spawn_local(async move {
-                    // The accept loops take what waits in their queues first.
-                    tokio::task::yield_now().await;
-                    worker.drain.begin();
+                spawn_local(async move {
+                    join_all(closing).await;
                     poll_fn(|cx| worker.drain.poll_empty(cx)).await;
                     let _ = done.send(());
                 });
@@ -164,5 +190,28 @@ async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
                 let _ = count.send(worker.drain.taken());
             }
         }
+    }
+}
+
+/// A socket that connections are accepted from.
+struct Listening {
+    doorway: Rc<Doorway>,
+    stop: oneshot::Sender<Afterwards>,
+    accepting: TaskHandle<()>,
+}
+
+impl Listening {
+    fn new(worker: &Rc<Worker>, port: PortKey, socket: std::net::TcpListener) -> Self {
+        let doorway = Rc::new(Doorway { port: RefCell::new(port), drain: Drain::default() });
+        let (stop, stopped) = oneshot::channel();
+        let accepting = spawn_local(connection::accept(worker.clone(), doorway.clone(), socket, stopped));
+        Self { doorway, stop, accepting }
+    }
+
+    /// Closes the socket once its queue is empty, then asks whoever came in to finish.
+    async fn close(self, afterwards: Afterwards) {
+        let _ = self.stop.send(afterwards);
+        let _ = self.accepting.await;
+        self.doorway.drain.begin();
     }
 }

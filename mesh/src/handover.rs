@@ -200,10 +200,18 @@ pub struct Successor {
     stream: UnixStream,
 }
 
+/// A process that has the sockets and serves from them. It waits to hear that it is the only one; dropped, it is told by
+/// the end of the connection that it is not, and must stop.
+#[derive(Debug)]
+#[must_use = "the successor waits for the acknowledgement"]
+pub struct Serving {
+    stream: UnixStream,
+}
+
 impl Successor {
-    /// Sends the sockets, and waits until the successor serves from them. `Ok`: it does, so stop accepting and drain.
-    /// `Err`: it does not, so go on. Until the answer is there no socket may be opened or closed.
-    pub async fn hand_over(mut self, sockets: &[NamedSocket]) -> Result<(), HandoverError> {
+    /// Sends the sockets, and waits until the successor serves from them. `Err`: it does not, so go on. Until the
+    /// successor is [acknowledged](Serving::acknowledge) no socket may be opened or closed.
+    pub async fn hand_over(mut self, sockets: &[NamedSocket]) -> Result<Serving, HandoverError> {
         let sending = async {
             wire::write_status(&mut self.stream, Status::Sockets(sockets.len())).await?;
             for batch in sockets.chunks(wire::BATCH_SOCKETS) {
@@ -214,6 +222,13 @@ impl Successor {
         timeout(TRANSFER_TIMEOUT, sending).await.map_err(|_| HandoverError::Timeout("take the sockets"))??;
         let serving = wire::expect(&mut self.stream, SERVING);
         timeout(SERVING_TIMEOUT, serving).await.map_err(|_| HandoverError::Timeout("begin to serve"))??;
+        Ok(Serving { stream: self.stream })
+    }
+}
+
+impl Serving {
+    /// Leaves everything to the successor. `Ok`: stop accepting and drain. `Err`: it is gone, so go on.
+    pub async fn acknowledge(mut self) -> Result<(), HandoverError> {
         wire::send(&mut self.stream, ACKNOWLEDGED).await
     }
 }

@@ -16,8 +16,11 @@ use std::{
     time::Duration,
 };
 
-use rustix::io::Errno;
-use socket2::{Domain, Protocol, Socket, Type};
+use rustix::{
+    io::Errno,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     select,
@@ -34,7 +37,7 @@ const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
 const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// A socket that is told to stop still accepts for so long, so that handshakes on their way through the network are
 /// completed rather than reset when it closes.
-pub const STOP_LINGER: Duration = Duration::from_millis(50);
+pub const STOP_LINGER: Duration = Duration::from_millis(100);
 
 /// Why a port cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -65,13 +68,32 @@ impl BindError {
     }
 }
 
-/// Listens on `address` with one socket for each worker; all have the same port, also where `address` has port 0.
+/// Lets this process open as many files as it may without asking anybody: the soft limit is a default from the days of
+/// `select`. Gives the limit in force; `None` if there is none.
+pub fn raise_open_files_limit() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // A refusal changes nothing.
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
+}
+
+/// Listens on `address` with one socket for each worker; all have the same port, also where `address` has port 0. `[::]`
+/// means every address, IPv6 and IPv4 with the same sockets; IPv4 alone where there is no IPv6.
 pub fn bind(address: SocketAddr, workers: usize) -> Result<Vec<StdListener>, BindError> {
     // Sockets with SO_REUSEPORT would quietly share the port with another gateway of the same user, and each would get
     // some of the connections. A socket without it tells. (What starts between the two steps is not noticed.)
     if address.port() != 0 {
         open(address, false).map_err(|e| BindError::new(address, e))?;
     }
+    bind_beside(address, workers)
+}
+
+/// The same where this process already has sockets with that port number, for other workers or on other addresses: who
+/// else has the port was asked then.
+pub fn bind_beside(address: SocketAddr, workers: usize) -> Result<Vec<StdListener>, BindError> {
     let mut sockets = Vec::with_capacity(workers);
     let mut address = address;
     for _ in 0..workers {
@@ -82,24 +104,20 @@ pub fn bind(address: SocketAddr, workers: usize) -> Result<Vec<StdListener>, Bin
     Ok(sockets)
 }
 
-/// Listens on every address, IPv6 and IPv4 with the same sockets; IPv4 alone where there is no IPv6.
-pub fn bind_every_address(port: u16, workers: usize) -> Result<Vec<StdListener>, BindError> {
-    match bind((Ipv6Addr::UNSPECIFIED, port).into(), workers) {
-        Err(BindError::Io { source, .. })
-            if matches!(Errno::from_io_error(&source), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)) =>
-        {
-            bind((Ipv4Addr::UNSPECIFIED, port).into(), workers)
+fn open(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
+    match open_exactly(address, shared) {
+        Err(e) if address.ip() == Ipv6Addr::UNSPECIFIED && is_without_ipv6(&e) => {
+            open_exactly((Ipv4Addr::UNSPECIFIED, address.port()).into(), shared)
         }
         outcome => outcome,
     }
 }
 
-/// More sockets for a port that this process already listens on, for further workers.
-pub fn bind_more(address: SocketAddr, workers: usize) -> Result<Vec<StdListener>, BindError> {
-    (0..workers).map(|_| open(address, true).map_err(|e| BindError::new(address, e))).collect()
+fn is_without_ipv6(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
 }
 
-fn open(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
+fn open_exactly(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         // `[::]` takes IPv4 too; a particular IPv6 address cannot.
@@ -131,6 +149,15 @@ pub struct Connection {
     pub admission: Admission,
 }
 
+/// Who listens when an accept loop has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Afterwards {
+    /// Nobody: connections are refused.
+    Nobody,
+    /// Another process, from the same socket.
+    Successor,
+}
+
 /// Accepts until `stop` is ready; then accepts what is still queued, so that no connection is lost, and closes the
 /// socket. Ends with an error only when the socket itself is broken.
 ///
@@ -138,22 +165,25 @@ pub struct Connection {
 pub async fn accept_until(
     listener: StdListener,
     limits: &Arc<ConnectionLimits>,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Afterwards>,
     mut on_connection: impl FnMut(Connection),
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let mut pause = Pause::default();
     let mut stop = pin!(stop);
-    loop {
+    let afterwards = loop {
         select! {
             biased;
-            () = &mut stop => break,
+            afterwards = &mut stop => break afterwards,
             outcome = accept_one(&listener, &mut pause, limits) => {
                 if let Some(connection) = outcome? {
                     on_connection(connection);
                 }
             }
         }
+    };
+    if afterwards == Afterwards::Nobody {
+        begin_no_handshakes(&listener);
     }
     let end = Instant::now() + STOP_LINGER;
     while Instant::now() < end {
@@ -163,6 +193,27 @@ pub async fn accept_until(
         }
     }
     empty_queue(&listener.into_std()?, limits, on_connection)
+}
+
+/// From now on only handshakes that have begun are completed: a connection that is made between the last `accept` and
+/// the `close` would be reset. A client whose SYN is dropped sends it again after a second, and is refused then.
+///
+/// A socket cannot be told so; but a filter can drop what would begin a handshake (classic BPF, see
+/// `Documentation/networking/filter.rst`; a TCP socket's filter sees the TCP header first). Other processes with the same
+/// socket are subject to it too.
+fn begin_no_handshakes(listener: &TcpListener) {
+    const FLAGS_OFFSET: u32 = 13;
+    const SYN_AND_ACK: u32 = 0x12;
+    const SYN: u32 = 0x02;
+    let filter = [
+        SockFilter::new(0x30, 0, 0, FLAGS_OFFSET), // load this byte
+        SockFilter::new(0x54, 0, 0, SYN_AND_ACK),  // of it, these bits
+        SockFilter::new(0x15, 0, 1, SYN),          // if they are not this, skip one
+        SockFilter::new(0x06, 0, 0, 0),            // drop
+        SockFilter::new(0x06, 0, 0, u32::MAX),     // pass
+    ];
+    // Where filters are forbidden, a connection may be reset that would have been refused.
+    let _ = SockRef::from(listener).attach_filter(&filter);
 }
 
 /// What is queued now, without waiting for the runtime to notice it.

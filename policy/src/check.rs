@@ -32,6 +32,10 @@ pub fn check_sources(sources: &Sources) -> Report {
     // What only follows from a mistake that has been told already is not told: nothing is hidden by that, since an error
     // stands in its place.
     diagnostics.extend(compiled.diagnostics.into_iter().filter(|diagnostic| !unread.explains(diagnostic)));
+    if documents.is_empty() && diagnostics.is_empty() {
+        // Most likely a file that was cut short. Served, it would close every port.
+        diagnostics.push(Diagnostic::error("no-documents", "the files hold no documents").help("remove empty files"));
+    }
     diagnostics::sort(&mut diagnostics);
     Report { diagnostics, documents, snapshot: compiled.snapshot }
 }

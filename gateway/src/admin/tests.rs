@@ -107,7 +107,10 @@ fn example_endpoints() -> Vec<BackendStatus> {
 async fn start(pages: AdminPages) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, pages));
+    tokio::spawn(async move {
+        let (_keep, stop) = watch::channel(false);
+        serve(listener, pages, stop).await;
+    });
     address
 }
 

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::listen::{self, ConnectionLimits, LimitSpec};
+use crate::listen::{self, Afterwards, ConnectionLimits, LimitSpec};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -36,13 +36,17 @@ fn sockets(ports: usize) -> Vec<NamedSocket> {
     (0..ports).flat_map(of).collect()
 }
 
+async fn finish(successor: Successor, sockets: &[NamedSocket]) -> Result<(), HandoverError> {
+    successor.hand_over(sockets).await?.acknowledge().await
+}
+
 /// A full hand-over within this process.
 async fn hand_over(
     waiting: &HandoverSocket,
     state: &Path,
     sockets: &[NamedSocket],
 ) -> (Result<(), HandoverError>, Result<Vec<NamedSocket>, HandoverError>) {
-    let old = async { waiting.successor().await.hand_over(sockets).await };
+    let old = async { finish(waiting.successor().await, sockets).await };
     let new = async {
         let inheritance = inherit(state).await?;
         inheritance.predecessor.serving().await?;
@@ -120,7 +124,7 @@ async fn strangers_and_other_versions_get_nothing_and_the_next_one_does() {
         assert_eq!(answer, b"PCHO\0\0\0\x01\x01\0\0\0\0", "it is told the version, and that there is nothing");
         inherit(state.path()).await.unwrap().predecessor.serving().await
     };
-    let old = async { waiting.successor().await.hand_over(&sent).await };
+    let old = async { finish(waiting.successor().await, &sent).await };
     let (old, new) = tokio::join!(old, strangers);
     old.unwrap();
     new.unwrap();
@@ -145,7 +149,7 @@ async fn a_successor_that_dies_half_way_leaves_the_predecessor_serving() {
     let waiting = HandoverSocket::open(state.path()).unwrap();
     let sent = sockets(80);
     // Right after its greeting.
-    let old = async { waiting.successor().await.hand_over(&sent).await };
+    let old = async { finish(waiting.successor().await, &sent).await };
     let new = async {
         let mut stream = UnixStream::connect(state.path().join(SOCKET_NAME)).await.unwrap();
         stream.write_all(b"PCHO\0\0\0\x01").await.unwrap();
@@ -154,7 +158,7 @@ async fn a_successor_that_dies_half_way_leaves_the_predecessor_serving() {
     let (old, ()) = tokio::join!(old, new);
     assert!(matches!(old, Err(HandoverError::Io(_))), "{old:?}");
     // With all the sockets, before it serves.
-    let old = async { waiting.successor().await.hand_over(&sent).await };
+    let old = async { finish(waiting.successor().await, &sent).await };
     let new = async { drop(inherit(state.path()).await.unwrap()) };
     let (old, ()) = tokio::join!(old, new);
     assert!(matches!(old, Err(HandoverError::Io(_))), "{old:?}");
@@ -171,7 +175,7 @@ async fn a_successor_that_never_serves_is_given_up_and_told_so() {
     let state = state();
     let waiting = HandoverSocket::open(state.path()).unwrap();
     let sent = sockets(1);
-    let old = async { waiting.successor().await.hand_over(&sent).await };
+    let old = async { finish(waiting.successor().await, &sent).await };
     let new = inherit(state.path());
     let (old, new) = tokio::join!(old, new);
     assert!(matches!(old, Err(HandoverError::Timeout("begin to serve"))), "{old:?}");
@@ -196,6 +200,17 @@ async fn a_predecessor_that_dies_leaves_its_successor_serving() {
 }
 
 #[tokio::test]
+async fn a_predecessor_that_does_not_acknowledge_goes_on_by_itself() {
+    let state = state();
+    let waiting = HandoverSocket::open(state.path()).unwrap();
+    let sent = sockets(1);
+    let old = async { drop(waiting.successor().await.hand_over(&sent).await.unwrap()) };
+    let new = async { inherit(state.path()).await.unwrap().predecessor.serving().await };
+    let ((), new) = tokio::join!(old, new);
+    assert!(matches!(new, Err(HandoverError::GivenUp)), "{new:?}");
+}
+
+#[tokio::test]
 async fn what_is_no_listening_socket_is_refused() {
     let state = state();
     let waiting = HandoverSocket::open(state.path()).unwrap();
@@ -213,7 +228,10 @@ fn serve(sockets: Vec<NamedSocket>, text: &'static str, stopped: &watch::Receive
     let each = |socket: NamedSocket| {
         let (limits, mut stopped) = (Arc::clone(&limits), stopped.clone());
         tokio::task::spawn_local(async move {
-            let stop = async { stopped.wait_for(|stop| *stop).await.map(|_| ()).unwrap_or_default() };
+            let stop = async {
+                let _ = stopped.wait_for(|stop| *stop).await;
+                Afterwards::Successor
+            };
             listen::accept_until(socket.socket, &limits, stop, |mut connection| {
                 tokio::task::spawn_local(async move {
                     let _ = connection.stream.write_all(text.as_bytes()).await;
@@ -274,7 +292,7 @@ async fn no_connection_is_lost_while_another_process_takes_over() {
 
             let mut child = child("as_successor", state.path()).spawn().unwrap();
             let successor = timeout(LONG, waiting.successor()).await.unwrap();
-            successor.hand_over(&sockets).await.unwrap();
+            finish(successor, &sockets).await.unwrap();
             stop.send(true).unwrap();
             drop(sockets);
             for task in old {

@@ -33,6 +33,9 @@ const PIPELINED_BYTES_MAX: usize = 64 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 /// How much of it we read, in bytes.
 const LINGER_BYTES_MAX: usize = 256 * 1024;
+/// How much longer an idle connection is kept when it is asked to finish. Its next request may be on its way and would
+/// be lost; one that comes in time is answered with `connection: close`.
+const DRAIN_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The part of a connection that a request's body and its handler share with the task that serves it.
 #[derive(Debug)]
@@ -223,6 +226,7 @@ impl Server<'_> {
     async fn read_head(&mut self, sniff: bool) -> Result<Next, Ended> {
         let mut scanner = HeadScanner::default();
         let mut started = false;
+        let mut asked_to_finish = false;
         self.timer.set(Instant::now() + self.limits.keep_alive_timeout);
         poll_fn(|cx| {
             let mut connection = self.connection.borrow_mut();
@@ -257,10 +261,11 @@ impl Server<'_> {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Err(Ended::ClientGone)),
                     Poll::Ready(Ok(_)) => {}
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(Ended::Io(error.kind()))),
-                    Poll::Pending if !started && self.seat.poll_draining(cx).is_ready() => {
-                        return Poll::Ready(Ok(Next::Idle));
-                    }
                     Poll::Pending => {
+                        if !started && !asked_to_finish && self.seat.poll_draining(cx).is_ready() {
+                            asked_to_finish = true;
+                            self.timer.set(Instant::now() + DRAIN_IDLE_TIMEOUT.min(self.limits.keep_alive_timeout));
+                        }
                         return match self.timer.poll_expired(cx) {
                             Poll::Ready(()) if started => Poll::Ready(Err(Ended::Malformed(HeadError::TooSlow))),
                             Poll::Ready(()) => Poll::Ready(Ok(Next::Idle)),

@@ -23,14 +23,14 @@ fn workers_share_the_port_that_the_first_one_got() {
     let address = *ports.iter().next().unwrap();
     let refused = bind(address, 2).unwrap_err().to_string();
     assert_eq!(refused, format!("{address} is in use by another process"));
-    assert_eq!(bind_more(address, 1).unwrap()[0].local_addr().unwrap(), address);
+    assert_eq!(bind_beside(address, 1).unwrap()[0].local_addr().unwrap(), address);
     drop(sockets);
     bind(address, 2).unwrap();
 }
 
 #[test]
 fn every_address_means_both_families() {
-    let sockets = bind_every_address(0, 1).unwrap();
+    let sockets = bind((Ipv6Addr::UNSPECIFIED, 0).into(), 1).unwrap();
     let address = sockets[0].local_addr().unwrap();
     StdStream::connect((Ipv4Addr::LOCALHOST, address.port())).unwrap();
     if address.is_ipv6() {
@@ -45,7 +45,10 @@ async fn accepted_sockets_do_not_wait_to_fill_segments() {
     let (stop, stopped) = oneshot::channel::<()>();
     let mut stop = Some(stop);
     let _client = StdStream::connect(address).unwrap();
-    let wait = async { stopped.await.unwrap_or_default() };
+    let wait = async {
+        let _ = stopped.await;
+        Afterwards::Nobody
+    };
     let mut seen = Vec::new();
     accept_until(socket, &limits(10, 10), wait, |connection| {
         seen.push((connection.stream.nodelay().unwrap(), connection.peer.ip()));
@@ -63,7 +66,7 @@ async fn what_is_queued_when_it_stops_is_accepted() {
     // Complete for the kernel; nobody has accepted them.
     let clients: Vec<_> = (0..200).map(|_| StdStream::connect(address).unwrap()).collect();
     let mut accepted = 0;
-    let stop = std::future::ready(());
+    let stop = std::future::ready(Afterwards::Nobody);
     accept_until(socket, &limits(1000, 1000), stop, |_| accepted += 1).await.unwrap();
     assert_eq!(accepted, clients.len());
     assert!(StdStream::connect(address).is_err(), "it is closed");
@@ -84,7 +87,10 @@ async fn no_connection_is_lost_when_a_port_goes_away() {
                 .map(|socket| {
                     let (limits, mut stopped) = (Arc::clone(&limits), stopped.clone());
                     tokio::task::spawn_local(async move {
-                        let stop = async { stopped.wait_for(|stop| *stop).await.map(|_| ()).unwrap_or_default() };
+                        let stop = async {
+                            let _ = stopped.wait_for(|stop| *stop).await;
+                            Afterwards::Nobody
+                        };
                         accept_until(socket, &limits, stop, |connection| {
                             tokio::task::spawn_local(async move {
                                 connection.stream.writable().await.unwrap();
@@ -128,7 +134,9 @@ async fn connections_over_the_limit_are_closed_and_counted() {
     let limits = limits(2, 10);
     let mut clients: Vec<_> = (0..5).map(|_| StdStream::connect(address).unwrap()).collect();
     let mut kept = Vec::new();
-    accept_until(socket, &limits, std::future::ready(()), |connection| kept.push(connection)).await.unwrap();
+    accept_until(socket, &limits, std::future::ready(Afterwards::Nobody), |connection| kept.push(connection))
+        .await
+        .unwrap();
     assert_eq!((kept.len(), limits.open()), (2, 2));
     let counts = limits.counts();
     assert_eq!((counts.accepted_total(), counts.over_limit_total(OverLimit::Connections)), (5, 3));
@@ -206,8 +214,6 @@ fn running_out_of_files_is_survived() {
 #[tokio::test]
 #[ignore = "changes the limit of open files; run by `running_out_of_files_is_survived`"]
 async fn with_few_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
     let socket = bind(LOOPBACK, 1).unwrap().remove(0);
     let address = socket.local_addr().unwrap();
     // Connected before the files run out; the kernel queues them.
@@ -227,6 +233,7 @@ async fn with_few_files() {
         while kept.borrow().len() < 10 {
             sleep(Duration::from_millis(1)).await;
         }
+        Afterwards::Nobody
     };
     setrlimit(Resource::Nofile, Rlimit { current: Some(open + 8), maximum }).unwrap();
     let accepting = accept_until(socket, &limits, stop, |connection| kept.borrow_mut().push(connection));

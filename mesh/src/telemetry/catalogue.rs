@@ -14,10 +14,16 @@ use super::{
     process,
     registry::{CounterFamily, Described, GaugeFamily, OTHER, Registry},
 };
-use crate::endpoints::{BackendStatus, EndpointState};
+use crate::{
+    endpoints::{BackendStatus, EndpointState},
+    listen::{ConnectionLimits, OverLimit},
+};
 
 /// Endpoints with lines of their own; the rest are added up as `other`.
 const ENDPOINT_LINES_MAX: usize = 1000;
+
+/// Certificates with lines of their own.
+const CERTIFICATE_LINES_MAX: usize = 1000;
 
 /// The families of the data plane, registered.
 pub struct Catalogue {
@@ -93,16 +99,33 @@ impl Catalogue {
         }])
     }
 
-    /// From now on this revision is in force.
+    /// From now on this revision is in force, and it is what the documents say. If it was in force before, it counts as
+    /// applied then.
     pub fn revision_applied(&self, revision: &str, now: SystemTime) {
         let applied = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let mut state = self.revision.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = RevisionInForce { revision: revision.to_owned(), stale: false, applied };
+        state.stale = false;
+        if state.revision != revision {
+            (state.revision, state.applied) = (revision.to_owned(), applied);
+        }
     }
 
     /// The documents differ from the revision in force, because they are refused.
     pub fn revision_stale(&self) {
         self.revision.lock().unwrap_or_else(PoisonError::into_inner).stale = true;
+    }
+
+    /// Adds what happened at the door to every page.
+    pub fn show_connections(registry: &Registry, limits: Arc<ConnectionLimits>) {
+        registry.collect(move |page| write_connections(page, &limits));
+    }
+
+    /// Adds when certificates cease to be valid to every page; `certificates` is asked each time.
+    pub fn show_certificates(
+        registry: &Registry,
+        certificates: impl Fn() -> Vec<(String, SystemTime)> + Send + Sync + 'static,
+    ) {
+        registry.collect(move |page| write_certificates(page, &certificates()));
     }
 
     /// Adds the state of endpoints to every page; `backends` is asked each time.
@@ -120,6 +143,30 @@ pub enum ReloadOutcome {
     Unchanged,
     /// The documents are invalid; the last good revision stays in force.
     Refused,
+}
+
+fn write_connections(page: &mut Page, limits: &ConnectionLimits) {
+    let counts = limits.counts();
+    let refused = "Connections closed unserved, by the bound that they met.";
+    page.family("portcullis_connections_refused", refused, "", Kind::Counter);
+    page.counter(&[("bound", "connections")], counts.over_limit_total(OverLimit::Connections), 1);
+    page.counter(&[("bound", "handshakes_of_source")], counts.over_limit_total(OverLimit::HandshakesOfSource), 1);
+    let failures = "Times that no connection could be accepted: it was gone, or files or memory had run out.";
+    page.family("portcullis_accept_failures", failures, "", Kind::Counter);
+    page.counter(&[("reason", "connection_gone")], counts.aborted_total(), 1);
+    page.counter(&[("reason", "out_of_resources")], counts.out_of_resources_total(), 1);
+}
+
+fn write_certificates(page: &mut Page, certificates: &[(String, SystemTime)]) {
+    if certificates.is_empty() {
+        return;
+    }
+    let help = "When a certificate that listeners show ceases to be valid, in Unix time.";
+    page.family("portcullis_certificate_expiry_timestamp_seconds", help, "seconds", Kind::Gauge);
+    for (document, expiry) in certificates.iter().take(CERTIFICATE_LINES_MAX) {
+        let expiry = expiry.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        page.gauge(&[("document", document)], expiry);
+    }
 }
 
 fn write_revision(page: &mut Page, state: &RevisionInForce) {

@@ -43,13 +43,10 @@ pub const LATENCY_BOUNDS: &[u64] = &[
 
 pub(super) struct ListenerFamilies {
     accepted: CounterFamily<1>,
-    refused: CounterFamily<2>,
     open: GaugeFamily<1>,
     handshakes: CounterFamily<3>,
     handshake_duration: HistogramFamily<1>,
     in_flight: GaugeFamily<1>,
-    received: CounterFamily<1>,
-    sent: CounterFamily<1>,
 }
 
 impl ListenerFamilies {
@@ -59,11 +56,6 @@ impl ListenerFamilies {
             accepted: registry.counter(
                 count("portcullis_connections_accepted", "Connections accepted, by listener."),
                 ["listener"],
-                SERIES_MAX,
-            ),
-            refused: registry.counter(
-                count("portcullis_connections_refused", "Connections closed unserved, by listener and reason."),
-                ["listener", "reason"],
                 SERIES_MAX,
             ),
             open: registry.gauge(
@@ -87,16 +79,6 @@ impl ListenerFamilies {
                 ["listener"],
                 SERIES_MAX,
             ),
-            received: registry.counter(
-                Described::bytes("portcullis_received_bytes", "Bytes received from clients, TLS included."),
-                ["listener"],
-                SERIES_MAX,
-            ),
-            sent: registry.counter(
-                Described::bytes("portcullis_sent_bytes", "Bytes sent to clients, TLS included."),
-                ["listener"],
-                SERIES_MAX,
-            ),
         }
     }
 }
@@ -109,27 +91,11 @@ pub struct ListenerMetrics {
     pub open: Gauge,
     /// Requests in flight.
     pub in_flight: Gauge,
-    /// Bytes from clients.
-    pub received: Counter,
-    /// Bytes to clients.
-    pub sent: Counter,
     /// Time of completed handshakes.
     pub handshake_duration: Histogram,
-    refused: Slots<3>,
     handshakes: Slots<{ TLS_VERSIONS.len() * HANDSHAKE_OUTCOMES.len() }>,
     name: Arc<str>,
     families: Arc<ListenerFamilies>,
-}
-
-/// Why a connection was closed unserved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConnectionRefusal {
-    /// There are as many as there may be.
-    TooMany,
-    /// The process is about to end.
-    Draining,
-    /// What came is neither TLS nor HTTP, whichever was expected.
-    Malformed,
 }
 
 /// How a handshake ended.
@@ -154,27 +120,11 @@ impl ListenerMetrics {
             accepted: families.accepted.with([name]),
             open: families.open.with([name]),
             in_flight: families.in_flight.with([name]),
-            received: families.received.with([name]),
-            sent: families.sent.with([name]),
             handshake_duration: families.handshake_duration.with([name]),
-            refused: Slots::default(),
             handshakes: Slots::default(),
             name: name.into(),
             families: Arc::clone(families),
         }
-    }
-
-    /// Connections closed unserved for this reason.
-    pub fn refused(&self, reason: ConnectionRefusal) -> Counter {
-        let (slot, word) = match reason {
-            ConnectionRefusal::TooMany => (0, "too_many"),
-            ConnectionRefusal::Draining => (1, "draining"),
-            ConnectionRefusal::Malformed => (2, "malformed"),
-        };
-        let refused = &self.families.refused;
-        let first =
-            self.refused.resolve(slot, || refused.with([&self.name, word]).0, |it| refused.release(Counter(it)));
-        Counter(first)
     }
 
     /// Handshakes with this version (`None` if none was agreed on) and outcome.

@@ -14,7 +14,7 @@ mod registry;
 pub use self::{
     catalogue::{Catalogue, ReloadOutcome},
     cells::{ControlMetrics, Counter, Gauge, Histogram, WorkerMetrics},
-    handles::{BackendMetrics, ConnectionRefusal, Handshake, LATENCY_BOUNDS, ListenerMetrics, RouteMetrics},
+    handles::{BackendMetrics, Handshake, LATENCY_BOUNDS, ListenerMetrics, RouteMetrics},
     page::{Format, Kind, Page},
     process::watch_lag,
     registry::{CounterFamily, Described, GaugeFamily, HistogramFamily, LABEL_VALUE_BYTES_MAX, OTHER, Registry},

@@ -13,7 +13,10 @@ use std::{
 use http::{Method, StatusCode};
 
 use super::*;
-use crate::endpoints::{BackendSpec, EndpointSpec, Endpoints, Outcome};
+use crate::{
+    endpoints::{BackendSpec, EndpointSpec, Endpoints, Outcome},
+    listen::{ConnectionLimits, LimitSpec},
+};
 
 /// Every line of the page whose name begins so.
 fn lines(registry: &Registry, name: &str) -> Vec<String> {
@@ -29,10 +32,7 @@ fn everything(registry: &Arc<Registry>) -> impl Sized {
     worker.inc(listener.accepted);
     worker.shift(listener.open, 1);
     worker.shift(listener.in_flight, 1);
-    worker.add(listener.received, 100);
-    worker.add(listener.sent, 200);
     worker.observe_duration(listener.handshake_duration, Duration::from_millis(3));
-    worker.inc(listener.refused(ConnectionRefusal::TooMany));
     worker.inc(listener.handshakes(Some(rustls::ProtocolVersion::TLSv1_3), Handshake::Resumed));
     worker.inc(listener.handshakes(None, Handshake::Failed));
     let route = catalogue.route("inference/chat");
@@ -55,6 +55,7 @@ fn everything(registry: &Arc<Registry>) -> impl Sized {
     let spec = BackendSpec::new("inference/llama-8b", vec![EndpointSpec::at([127, 0, 0, 1].into(), 8000)]);
     let endpoints = Endpoints::new(spec, None, now);
     Catalogue::show_endpoints(registry, move || vec![endpoints.status(now)]);
+    Catalogue::show_connections(registry, ConnectionLimits::new(LimitSpec::default()));
     (catalogue, listener, route, backend)
 }
 

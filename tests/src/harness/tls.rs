@@ -104,9 +104,14 @@ impl Tls {
     pub async fn connect(&self, address: SocketAddr) -> io::Result<TlsStream> {
         let tcp = TcpStream::connect(address).await?;
         tcp.set_nodelay(true)?;
+        self.over(tcp).await
+    }
+
+    /// Shakes hands over a connection that is there already.
+    pub async fn over(&self, tcp: TcpStream) -> io::Result<TlsStream> {
         let name = match &self.server_name {
             Some(name) => ServerName::try_from(name.clone()).expect("a server's name"),
-            None => ServerName::IpAddress(address.ip().into()),
+            None => ServerName::IpAddress(tcp.peer_addr()?.ip().into()),
         };
         let handshake = TlsConnector::from(Arc::new(self.config())).connect(name, tcp);
         timeout(PATIENCE, handshake).await.expect("a handshake ends")

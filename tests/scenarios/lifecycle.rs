@@ -1,1 +1,0 @@
-//! Start, reload, certificate swap, upgrade and stop, with traffic running.
