@@ -4,8 +4,10 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::float_cmp,
     clippy::format_collect,
-    reason = "a test that cannot go on says so and ends; a few strings more cost it nothing"
+    reason = "a test that cannot go on says so and ends; a few strings more cost it nothing; metrics that count \
+              are whole numbers"
 )]
 
 mod admin;
