@@ -1,13 +1,16 @@
 //! The binary: a table of contents.
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use portcullis_gateway::{
-    cli::{CheckArgs, CheckFormat, Cli, Command, SchemaArgs},
+    cli::{CheckArgs, CheckFormat, Cli, Command, RunArgs, SchemaArgs},
     demo::demo,
     explain::explain,
-    logging,
+    logging::{self, LogFormat},
     run::{RunError, run},
 };
 use portcullis_policy::{check::check, diagnostics, schema};
@@ -20,11 +23,7 @@ const EXIT_INTERNAL: u8 = 70;
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Run(arguments) => match logging::init(arguments.log_format) {
-            // The logs outlive the run, so that its last words are written.
-            Ok(_logging) => run(arguments, |_, _| {}),
-            Err(error) => Err(RunError::Input(error.to_string())),
-        },
+        Command::Run(arguments) => run_gateway(arguments),
         Command::Demo(arguments) => demo(&arguments),
         Command::Check(arguments) => Ok(check_documents(&arguments)),
         Command::Explain(arguments) => explain(&arguments),
@@ -32,34 +31,64 @@ fn main() -> ExitCode {
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("{error}");
-        match error {
-            RunError::Input(_) => ExitCode::FAILURE,
-            RunError::Internal(_) => ExitCode::from(EXIT_INTERNAL),
-        }
+        exit_code(&error)
     })
 }
 
-#[expect(clippy::print_stdout, reason = "what was asked for goes to standard output")]
-fn check_documents(arguments: &CheckArgs) -> ExitCode {
-    let report = check(&arguments.paths);
-    match arguments.format {
-        CheckFormat::Text => {
-            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            eprint!("{}", diagnostics::text(&report.diagnostics, colour));
-            eprintln!("{}", diagnostics::summary(&report.diagnostics));
-        }
-        CheckFormat::Json => println!("{:#}", diagnostics::json(&report.diagnostics)),
-        CheckFormat::Sarif => println!("{:#}", diagnostics::sarif(&report.diagnostics, env!("CARGO_PKG_VERSION"))),
+fn exit_code(error: &RunError) -> ExitCode {
+    match error {
+        RunError::Input(_) => ExitCode::FAILURE,
+        RunError::Internal(_) => ExitCode::from(EXIT_INTERNAL),
     }
-    if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-#[expect(clippy::print_stdout, reason = "what was asked for goes to standard output")]
+fn run_gateway(arguments: RunArgs) -> Result<ExitCode, RunError> {
+    let format = arguments.log_format.unwrap_or_else(LogFormat::detect);
+    // The logs outlive the run, so that its last words are written.
+    let _logging = logging::init(Some(format)).map_err(|error| RunError::Input(error.to_string()))?;
+    match run(arguments, |_, _| {}) {
+        // Whoever reads JSON reads nothing else.
+        Err(error) if format == LogFormat::Json => {
+            tracing::error!("{error}");
+            Ok(exit_code(&error))
+        }
+        outcome => outcome,
+    }
+}
+
+fn check_documents(arguments: &CheckArgs) -> ExitCode {
+    let report = check(&arguments.paths);
+    let printed = match arguments.format {
+        CheckFormat::Text => {
+            let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            eprint!("{}", diagnostics::text(&report.diagnostics, colour));
+            eprintln!("{}", diagnostics::summary(&report.diagnostics));
+            ExitCode::SUCCESS
+        }
+        CheckFormat::Json => print(&format!("{:#}\n", diagnostics::json(&report.diagnostics))),
+        CheckFormat::Sarif => {
+            print(&format!("{:#}\n", diagnostics::sarif(&report.diagnostics, env!("CARGO_PKG_VERSION"))))
+        }
+    };
+    if report.is_clean() { printed } else { ExitCode::FAILURE }
+}
+
 fn print_schema(arguments: &SchemaArgs) -> ExitCode {
     if arguments.crd {
-        print!("{}", schema::yaml(&schema::custom_resource_definitions()));
+        print(&schema::yaml(&schema::custom_resource_definitions()))
     } else {
-        println!("{:#}", schema::json_schema());
+        print(&format!("{:#}\n", schema::json_schema()))
     }
-    ExitCode::SUCCESS
+}
+
+/// What was asked for goes to standard output. Whoever has read enough may close it.
+fn print(text: &str) -> ExitCode {
+    let mut output = io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("cannot write to standard output: {error}");
+            ExitCode::from(EXIT_INTERNAL)
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }

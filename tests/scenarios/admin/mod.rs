@@ -1,1 +1,5 @@
-//! placeholder
+//! What the gateway says of itself: admin pages, metrics, logs, the command line.
+
+mod command_line;
+mod metrics;
+mod pages;
