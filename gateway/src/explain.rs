@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use bytes::Bytes;
+use clap::{CommandFactory as _, error::ErrorKind};
 use futures_util::FutureExt as _;
 use http::{HeaderName, HeaderValue, Method, Uri, header::HOST};
 use portcullis_mesh::http::{Arrival, Incoming, Interim};
@@ -17,7 +18,7 @@ use portcullis_policy::{
 
 use crate::{
     canonical::Canonical,
-    cli::ExplainArgs,
+    cli::{Cli, ExplainArgs},
     filters::identifiers::RequestId,
     live::specificity,
     prompt,
@@ -27,9 +28,20 @@ use crate::{
     run::RunError,
 };
 
+/// A command line that cannot be understood, as clap ends those it finds itself.
+const EXIT_USAGE: u8 = 2;
+
 /// Prints each stage's decision. Exit code 0 if the request would be forwarded or redirected, 1 if it would be refused.
 pub fn explain(arguments: &ExplainArgs) -> Result<ExitCode, RunError> {
-    let (config, method, url) = arguments.request().map_err(|error| RunError::Input(error.to_owned()))?;
+    let (config, method, url) = match arguments.request() {
+        Ok(request) => request,
+        Err(missing) => {
+            let error = Cli::command().error(ErrorKind::MissingRequiredArgument, missing);
+            // Nobody is left to tell if it cannot be printed.
+            let _ = error.print();
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
+    };
     let report = check(config);
     if !report.is_clean() {
         return Err(RunError::Input(diagnostics::text(&report.diagnostics, false)));

@@ -149,17 +149,15 @@ pub fn regex(text: &str) -> Result<regex::Regex, String> {
     if text.len() > REGEX_BYTES_MAX {
         return Err(format!("longer than {REGEX_BYTES_MAX} bytes"));
     }
-    // On its own first: `a)|(b` must not become valid by what is put around it.
-    let build = |text: &str| {
-        regex::RegexBuilder::new(text).size_limit(1 << 20).dfa_size_limit(1 << 20).build().map_err(
-            |error| match error {
-                regex::Error::CompiledTooBig(limit) => format!("compiled it would be larger than {limit} bytes"),
-                error => error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
-            },
-        )
-    };
-    build(text)?;
-    build(&format!("^(?:{text})$"))
+    let last_line = |error: String| error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    // Parsed on its own first: `a)|(b` must not become valid by what is put around it.
+    regex_syntax::parse(text).map_err(|error| last_line(error.to_string()))?;
+    regex::RegexBuilder::new(&format!("^(?:{text})$")).size_limit(1 << 20).dfa_size_limit(1 << 20).build().map_err(
+        |error| match error {
+            regex::Error::CompiledTooBig(limit) => format!("compiled it would be larger than {limit} bytes"),
+            error => last_line(error.to_string()),
+        },
+    )
 }
 
 /// A duration of GEP-2257: up to four groups of up to five digits and a unit.
