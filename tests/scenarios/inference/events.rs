@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use portcullis_tests::harness::{Origin, PATIENCE, RawClient, Reply};
-use tokio::{io::AsyncWriteExt as _, time::timeout};
+use portcullis_tests::harness::{Gateway, H2Client, Options, Origin, PATIENCE, RawClient, Reply, Tls};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::timeout,
+};
 
 use super::models::to_all;
-use crate::edge::{Edge, H2Origin, H2Reply, Puppet, inference_backend, read_head, request, service_speaking};
+use crate::edge::{Edge, GATEWAY, H2Origin, H2Reply, Puppet, inference_backend, read_head, request, service_speaking};
 
 /// The head of a stream without a length.
 pub(super) const HEAD: &str =
@@ -180,4 +183,54 @@ async fn a_line_without_an_end_passes_in_bounded_memory() {
     assert!(received > PIECES * 1024 * 1024);
     let grown = edge.gateway.resident_kib().saturating_sub(before);
     assert!(grown < 12 * 1024, "{grown} KiB after it passed");
+}
+
+/// Over TLS, which has buffers of its own, in both versions; and when the client hangs up its backend is told.
+#[tokio::test]
+async fn events_are_flushed_over_tls_too() {
+    let puppet = Puppet::start().await;
+    let listener = "[{name: https, protocol: HTTPS, port: 443, tls: {certificateRefs: \
+                    [{group: portcullis.dev, kind: Certificate, name: site}]}}]";
+    let documents = format!(
+        "{}---
+apiVersion: portcullis.dev/v1alpha1
+kind: Certificate
+metadata: {{name: site, namespace: default}}
+spec: {{dnsNames: [llm.test], issuer: {{local: {{}}}}}}
+{}{}",
+        GATEWAY.replace("[{name: http, protocol: HTTP, port: 80}]", listener),
+        inference_backend("llm", "openai", puppet.address(), ""),
+        to_all("llm")
+    );
+    let gateway = Gateway::start(&documents.into(), Options::default()).await;
+    let address = gateway.addr("default/edge", 443).await;
+    let tls = Tls::new().server_name("llm.test");
+
+    let mut client = RawClient::connect_tls(address, &tls.clone().alpn(&["http/1.1"])).await.unwrap();
+    client.send(chat()).await;
+    let (_, mut origin) = puppet.request().await;
+    origin.write_all(HEAD.as_bytes()).await.unwrap();
+    assert_eq!(client.head().await.status, 200);
+    let mut wire = Vec::new();
+    for piece in ["data: 1\n\n", "data: ", "2\n\n"] {
+        origin.write_all(&chunk(piece)).await.unwrap();
+        read_text(&mut client, &mut wire, piece).await;
+    }
+    drop(client);
+    let mut rest = Vec::new();
+    timeout(PATIENCE, origin.read_to_end(&mut rest)).await.expect("the backend is told").ok();
+
+    let client = H2Client::connect_tls(address, &tls).await.unwrap();
+    let call = http::Request::post("https://llm.test/v1/chat/completions").header("content-type", "application/json");
+    let (answer, mut up) = client.sender().ready().await.unwrap().send_request(call.body(()).unwrap(), false).unwrap();
+    up.send_data(Bytes::from_static(br#"{"model":"m","stream":true}"#), true).unwrap();
+    let (_, mut origin) = puppet.request().await;
+    origin.write_all(HEAD.as_bytes()).await.unwrap();
+    let mut body = timeout(PATIENCE, answer).await.expect("a head").unwrap().into_body();
+    for piece in ["data: 1\n\n", "data: ", "2\n\n"] {
+        origin.write_all(&chunk(piece)).await.unwrap();
+        let data = timeout(PATIENCE, body.data()).await.expect("a piece in time").expect("a piece").unwrap();
+        body.flow_control().release_capacity(data.len()).unwrap();
+        assert_eq!(data, piece.as_bytes());
+    }
 }
