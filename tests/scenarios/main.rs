@@ -16,6 +16,7 @@ mod clients;
 mod conformance;
 mod demo;
 mod edge;
+mod examples;
 mod filters;
 mod hostile;
 mod inference;
