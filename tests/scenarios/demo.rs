@@ -1,98 +1,142 @@
 //! The simulated inference server, and `portcullis demo`.
 
-use portcullis_tests::harness::{Documents, Gateway, Options, RawClient, simulated_backend, simulator};
-use serde_json::{Value, json};
+mod simulator;
 
-/// A request with a body of JSON.
-fn post(path: &str, body: &Value, headers: &str) -> String {
-    let body = body.to_string();
-    format!(
-        "POST {path} HTTP/1.1\r\nhost: llm.example\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{body}",
-        body.len()
-    )
+use std::{path::PathBuf, process::Output, process::Stdio};
+
+use portcullis_tests::harness::{PATIENCE, RawClient, Signal, binary};
+use rustix::process::{Pid, kill_process};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+/// A running `portcullis demo`, and what it printed.
+struct Demo {
+    child: Child,
+    guide: String,
 }
 
-/// The JSON of every event.
-fn data(text: &str) -> Vec<Value> {
-    let events = text.split("\n\n").filter_map(|event| event.lines().find_map(|line| line.strip_prefix("data: ")));
-    events.filter(|event| *event != "[DONE]").map(|event| serde_json::from_str(event).unwrap()).collect()
-}
-
-/// What the first choice of a streamed chat says.
-fn said(text: &str) -> String {
-    data(text).iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect()
-}
-
-fn chat(model: &str, said: &str, more: &Value) -> Value {
-    let mut body = json!({"model": model, "messages": [{"role": "user", "content": said}]});
-    for (name, value) in more.as_object().into_iter().flatten() {
-        body[name] = value.clone();
+impl Demo {
+    async fn start(arguments: &[&str]) -> Self {
+        let mut command = demo(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut guide = String::new();
+        let whole = async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                guide.push_str(&line);
+                guide.push('\n');
+                if line.ends_with("Ctrl-C stops.") {
+                    return;
+                }
+            }
+            panic!("the demo ended: {guide}");
+        };
+        timeout(PATIENCE, whole).await.expect("the demo says what to try");
+        Self { child, guide }
     }
-    body
+
+    /// What is said under a heading.
+    fn told(&self, heading: &str) -> &str {
+        let line = self.guide.lines().find_map(|line| line.trim().strip_prefix(heading)).unwrap();
+        line.split_whitespace().next().unwrap()
+    }
+
+    fn curls(&self) -> Vec<&str> {
+        self.guide.lines().map(str::trim).filter(|line| line.starts_with("curl ")).collect()
+    }
+
+    /// Ctrl-C.
+    async fn stop(mut self) -> Option<i32> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
+        kill_process(pid, Signal::INT).unwrap();
+        timeout(PATIENCE, self.child.wait()).await.expect("the demo stops").unwrap().code()
+    }
+}
+
+fn demo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary("portcullis"));
+    command.arg("demo").args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Pastes a line into a shell.
+async fn pasted(line: &str) -> String {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(line).env("NO_PROXY", "localhost").stdin(Stdio::null()).kill_on_drop(true);
+    let Output { status, stdout, stderr } = timeout(PATIENCE, command.output()).await.expect("curl ends").unwrap();
+    assert!(status.success(), "{line}\n{}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).unwrap()
 }
 
 #[tokio::test]
-async fn a_chat_says_what_it_is_told_to_streamed_or_not() {
-    let server = simulator(&["m"]).await;
-    let mut client = RawClient::connect(server.address()).await;
-    let whole = client.exchange(post("/v1/chat/completions", &chat("m", "say: Hello, world!", &json!({})), "")).await;
-    assert_eq!(whole.status, 200, "{}", whole.text());
-    let whole: Value = serde_json::from_slice(&whole.body).unwrap();
-    assert_eq!(whole["choices"][0]["message"]["content"], "Hello, world!");
-    assert_eq!(whole["choices"][0]["finish_reason"], "stop");
-    let more = json!({"stream": true, "stream_options": {"include_usage": true}});
-    let streamed = client.exchange(post("/v1/chat/completions", &chat("m", "say: Hello, world!", &more), "")).await;
-    assert!(streamed.text().ends_with("data: [DONE]\n\n"), "{}", streamed.text());
-    assert_eq!(said(&streamed.text()), "Hello, world!");
-    let last = data(&streamed.text()).pop().unwrap();
-    assert_eq!(last["usage"]["completion_tokens"], whole["usage"]["completion_tokens"]);
+async fn the_lines_that_the_demo_prints_work_when_pasted() {
+    let demo = Demo::start(&["--listen", "127.0.0.1:0"]).await;
+    let curls = demo.curls();
+    let [chat, message, infer] = curls[..] else { panic!("not three lines: {}", demo.guide) };
+    let said = pasted(chat).await;
+    assert!(said.contains(r#""object":"chat.completion.chunk""#), "{said}");
+    assert!(said.contains(r#""system_fingerprint":"large""#), "the model's name chooses the server: {said}");
+    assert!(said.ends_with("data: [DONE]\n\n"), "{said}");
+    let said = pasted(message).await;
+    assert!(said.contains(r#"{"type":"text","text":"Hello!"}"#), "{said}");
+    assert!(said.contains(r#""model":"demo-small""#), "{said}");
+    let said = pasted(infer).await;
+    assert!(said.contains(r#""data":[1.5,2.0,3.0]"#), "{said}");
+    assert_eq!(demo.stop().await, Some(0));
 }
 
 #[tokio::test]
-async fn a_model_that_is_not_served_is_refused() {
-    let server = simulator(&["m"]).await;
-    let mut client = RawClient::connect(server.address()).await;
-    let answer = client.exchange(post("/v1/chat/completions", &chat("other", "hi", &json!({})), "")).await;
-    assert_eq!(answer.status, 404);
-    assert!(answer.text().contains("`other`"), "{}", answer.text());
+async fn the_demo_speaks_both_versions_of_http_and_lists_its_models() {
+    let demo = Demo::start(&["--listen", "127.0.0.1:0"]).await;
+    let (url, authority) = (demo.told("endpoint"), demo.told("authority"));
+    for (flag, version) in [("--http1.1", "1.1"), ("--http2", "2")] {
+        let line =
+            format!("curl --silent {flag} --cacert {authority} {url}/v1/models --write-out ' over %{{http_version}}'");
+        let said = pasted(&line).await;
+        assert!(said.contains("demo-small") && said.contains("demo-large"), "{said}");
+        assert!(said.ends_with(&format!(" over {version}")), "{said}");
+    }
+    let admin = demo.told("admin").strip_prefix("http://").unwrap();
+    let admin = admin.split('/').next().unwrap().parse().unwrap();
+    let page = RawClient::connect(admin).await.exchange("GET /readyz HTTP/1.1\r\nhost: admin\r\n\r\n").await;
+    assert_eq!(page.status, 200, "{}", page.text());
 }
 
 #[tokio::test]
-async fn a_chat_streams_through_the_gateway() {
-    let server = simulator(&["m"]).await;
-    let documents =
-        Documents::new().with("edge.yaml", EDGE).with("m.yaml", simulated_backend("default", "m", "openai", &server));
-    let gateway = Gateway::start(&documents, Options::default()).await;
-    let mut client = RawClient::connect(gateway.addr("default/edge", 80).await).await;
-    let answer =
-        client.exchange(post("/v1/chat/completions", &chat("m", "say: through", &json!({"stream": true})), "")).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(said(&answer.text()), "through");
-    assert!(answer.text().ends_with("data: [DONE]\n\n"), "{}", answer.text());
-    assert_eq!(server.requests(), 1);
+async fn the_demo_leaves_nothing_behind_but_what_it_was_told_to_keep() {
+    let demo = Demo::start(&["--listen", "127.0.0.1:0"]).await;
+    let documents = PathBuf::from(demo.told("documents"));
+    assert!(documents.join("demo.yaml").is_file());
+    assert_eq!(demo.stop().await, Some(0));
+    assert!(!documents.parent().unwrap().exists(), "{}", documents.display());
+
+    let kept = TempDir::new().unwrap();
+    let folder = kept.path().join("it's kept");
+    let arguments = ["--listen", "127.0.0.1:0", "--directory", folder.to_str().unwrap()];
+    let mut authorities = Vec::new();
+    for _ in 0..2 {
+        let demo = Demo::start(&arguments).await;
+        pasted(demo.curls()[2]).await;
+        assert_eq!(demo.stop().await, Some(0));
+        authorities.push(std::fs::read(folder.join("state/authority/ca.pem")).unwrap());
+    }
+    assert_eq!(authorities[0], authorities[1], "clients go on trusting it");
 }
 
-/// A gateway without TLS that sends everything to the backend `m`.
-const EDGE: &str = r"
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: edge, namespace: default}
-spec:
-  gatewayClassName: portcullis
-  listeners: [{name: http, protocol: HTTP, port: 80}]
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {name: all, namespace: default}
-spec:
-  parentRefs: [{name: edge}]
-  rules:
-  - backendRefs: [{group: portcullis.dev, kind: InferenceBackend, name: m}]
----
-apiVersion: portcullis.dev/v1alpha1
-kind: AccessPolicy
-metadata: {name: everyone, namespace: default}
-spec:
-  targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: all}]
-  authentication: {anonymous: {}}
-";
+#[tokio::test]
+async fn a_port_that_is_taken_is_told_with_what_to_do() {
+    let demo_there = Demo::start(&["--listen", "127.0.0.1:0"]).await;
+    let taken = demo_there.told("endpoint").replace("https://localhost", "127.0.0.1");
+    let refused = timeout(PATIENCE, demo(&["--listen", &taken]).output()).await.unwrap().unwrap();
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    assert!(text.contains(&taken) && text.contains("portcullis demo --listen 127.0.0.1:0"), "{text}");
+    assert!(refused.stdout.is_empty());
+    let refused = timeout(PATIENCE, demo(&["--listen", "0.0.0.0:0"]).output()).await.unwrap().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("loopback"));
+}

@@ -27,7 +27,7 @@ pub(crate) fn page(state: &State) -> String {
 
 fn vllm(state: &State, page: &mut Page) {
     let (load, tally, profile) = (state.engine.load(), state.engine.tally(), &state.config.profile);
-    page.labels = format!("engine=\"0\",model_name=\"{}\"", state.first_model());
+    page.labels = format!("engine=\"0\",model_name=\"{}\"", escaped(state.first_model()));
     page.one(
         "vllm:num_requests_running",
         "gauge",
@@ -78,7 +78,9 @@ fn triton(state: &State, page: &mut Page) {
     let models = state.instances.by_model();
     let names = TENSOR_MODELS.into_iter().chain(state.config.models.iter().map(String::as_str));
     let models: Vec<(String, ModelTally)> = names
-        .map(|name| (format!("model=\"{name}\",version=\"1\""), models.get(name).copied().unwrap_or_default()))
+        .map(|name| {
+            (format!("model=\"{}\",version=\"1\"", escaped(name)), models.get(name).copied().unwrap_or_default())
+        })
         .collect();
     let micros = |duration: Duration| duration.as_micros() as f64;
     let counters: [(&str, &str, Value<'_>); 7] = [
@@ -111,6 +113,11 @@ fn triton(state: &State, page: &mut Page) {
     }
     let waiting = (state.instances.pending() + state.engine.load().waiting) as f64;
     page.one("nv_inference_pending_request_count", "gauge", "Instantaneous number of pending requests.", waiting);
+}
+
+/// A name as the value of a label.
+fn escaped(name: &str) -> String {
+    name.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }
 
 struct Page {

@@ -1,5 +1,7 @@
 //! An answer on its way: the engine's tokens become pieces of what is said, in the dress of an API, with faults.
 
+use std::{sync::Arc, time::Instant};
+
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderValue, Response, header};
@@ -13,6 +15,7 @@ use crate::{
     engine::{FinishedReason, Order, Progress, Run},
     faults::{Faults, Mishap},
     server::Ending,
+    simulator::State,
     speech::{self, Ask, Finish, Piece, Speech},
 };
 
@@ -64,6 +67,14 @@ pub(crate) struct Generation {
     run: Run,
     faults: Faults,
     ending: Ending,
+    tally: Option<Tallied>,
+}
+
+/// An answer that counts as an inference of a KServe model when it is complete.
+struct Tallied {
+    state: Arc<State>,
+    model: String,
+    begun: Instant,
 }
 
 impl Generation {
@@ -93,7 +104,26 @@ impl Generation {
         };
         let run = state.engine.submit(order);
         let said = Said { out: vec![0; choices.len()], choices, prompt_tokens, cached_tokens: 0 };
-        Ok(Self { said, run, faults: call.faults, ending: call.ending.clone() })
+        Ok(Self { said, run, faults: call.faults, ending: call.ending.clone(), tally: None })
+    }
+
+    /// The same, to be counted among the inferences of this model.
+    pub(crate) fn tallied(mut self, call: &Call, model: &str) -> Self {
+        self.tally = Some(Tallied { state: Arc::clone(&call.state), model: model.to_owned(), begun: Instant::now() });
+        self
+    }
+
+    async fn progress(&mut self) -> Option<Progress> {
+        let progress = self.run.next().await;
+        if progress.is_none()
+            && let Some(Tallied { state, model, begun }) = self.tally.take()
+        {
+            state.instances.count(&model, |tally| {
+                tally.successes += 1;
+                tally.computed += begun.elapsed();
+            });
+        }
+        progress
     }
 
     /// Waits until all of it is there.
@@ -104,7 +134,7 @@ impl Generation {
     /// The next piece, and of which choice it is; nothing after the last.
     pub(crate) async fn next_piece(&mut self) -> Option<(usize, Piece)> {
         loop {
-            match self.run.next().await? {
+            match self.progress().await? {
                 Progress::Cached(tokens) => self.said.cached_tokens = self.said.cached_tokens.max(tokens),
                 Progress::Token(choice) => return Some((choice, self.said.take(choice)?)),
                 Progress::Finished(_) => {}
@@ -182,7 +212,7 @@ impl Events {
     /// What is sent next; nothing after the end.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            let written = match self.generation.run.next().await {
+            let written = match self.generation.progress().await {
                 Some(Progress::Cached(tokens)) if !self.begun => {
                     self.begun = true;
                     self.dialect.begin(tokens)

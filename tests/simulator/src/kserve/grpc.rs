@@ -101,8 +101,10 @@ fn metadata(model: &Model, name: String) -> ModelMetadata {
 
 async fn infer(call: &Call, request: ModelInferRequest) -> Result<ModelInferResponse, Problem> {
     let model = Model::named(&call.state, &request.model_name)?;
-    let inputs = inputs(&request)?;
-    let mut outputs = rest::outputs(call, &model, &inputs, &parameters(&request)).await?;
+    let outputs = async { rest::outputs(call, &model, &inputs(&request)?, &parameters(&request)).await };
+    let mut outputs = outputs.await.inspect_err(|_| {
+        call.state.instances.count(&request.model_name, |tally| tally.failures += 1);
+    })?;
     if !request.outputs.is_empty() {
         outputs.retain(|output| request.outputs.iter().any(|wanted| wanted.name == output.name));
     }
@@ -243,7 +245,8 @@ impl Replies {
         if let Model::Language(_) = model {
             let limit = parameters(&request)["max_tokens"].as_u64().map(|limit| limit as usize);
             let ask = model.ask(&inputs(&request)?, limit, self.call.text.clone())?;
-            self.generation = Some((Generation::start(&self.call, &ask)?, request));
+            let generation = Generation::start(&self.call, &ask)?.tallied(&self.call, &request.model_name);
+            self.generation = Some((generation, request));
             return Ok(());
         }
         let wants_final = wants_final(&request);
@@ -270,7 +273,6 @@ impl Replies {
         }
         let wants_final = wants_final(request);
         self.generation = None;
-        self.call.state.instances.count(&model, |tally| tally.successes += 1);
         if wants_final {
             let mut answered = response(model, id, Vec::new());
             answered.parameters.insert(IS_FINAL.to_owned(), truth(true));

@@ -64,10 +64,14 @@ pub(crate) fn about(state: &State, name: &str, verb: Verb) -> Result<Response<Bo
 /// Makes a model work.
 pub(crate) async fn work(call: &Call, name: &str, verb: Verb) -> Result<Response<Body>, Problem> {
     let model = Model::named(&call.state, name)?;
-    match verb {
+    let outcome = match verb {
         Verb::Generate | Verb::GenerateStream => generate(call, &model, name, verb).await,
         _ => infer(call, &model, name).await,
+    };
+    if outcome.is_err() {
+        call.state.instances.count(name, |tally| tally.failures += 1);
     }
+    outcome
 }
 
 async fn infer(call: &Call, model: &Model, name: &str) -> Result<Response<Body>, Problem> {
@@ -137,9 +141,8 @@ pub(super) async fn outputs(
     };
     let limit = parameters["max_tokens"].as_u64().map(|limit| limit as usize);
     let ask = model.ask(inputs, limit, call.text.clone())?;
-    let mut generation = Generation::start(call, &ask)?;
+    let mut generation = Generation::start(call, &ask)?.tallied(call, name);
     generation.finished().await;
-    call.state.instances.count(name, |tally| tally.successes += 1);
     let text = generation.said.choices.first().map(|speech| joined(&speech.pieces, |piece| Some(piece.text())));
     Ok(vec![Tensor::text("text_output", &text.unwrap_or_default())])
 }
@@ -151,8 +154,7 @@ async fn generate(call: &Call, model: &Model, name: &str, verb: Verb) -> Result<
     let limit = body["max_tokens"].as_u64().or_else(|| body["parameters"]["max_tokens"].as_u64());
     let inputs = [Tensor::text("text_input", text)];
     let ask = model.ask(&inputs, limit.map(|limit| limit as usize), call.text.clone())?;
-    let generation = Generation::start(call, &ask)?;
-    call.state.instances.count(name, |tally| tally.successes += 1);
+    let generation = Generation::start(call, &ask)?.tallied(call, name);
     let mut response = if verb == Verb::GenerateStream {
         generation.events(Pieces { model: name.to_owned() }).await
     } else {
