@@ -215,22 +215,26 @@ impl<'i, 'd> Backends<'i, 'd> {
             let cluster_ip = service.spec.cluster_ip.as_deref().filter(|text| *text != "None");
             return cluster_ip.and_then(ip).map(|address| at(address, port.port)).into_iter().collect();
         };
-        let mut endpoints = Vec::new();
+        let (mut ready, mut leaving) = (Vec::new(), Vec::new());
         for slice in slices {
             let named = |candidate: &&core::SlicePort| {
                 candidate.name.as_deref().unwrap_or_default() == port.name.as_deref().unwrap_or_default()
             };
             let Some(number) = slice.ports.iter().find(named).and_then(|port| port.port) else { continue };
             for endpoint in &slice.endpoints {
-                let ready = endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true);
-                let addresses = endpoint.addresses.iter().filter(|_| ready);
-                endpoints.extend(addresses.map(|text| {
+                let places = match standing(endpoint.conditions.as_ref()) {
+                    Standing::Ready => &mut ready,
+                    Standing::Leaving => &mut leaving,
+                    Standing::Out => continue,
+                };
+                places.extend(endpoint.addresses.iter().map(|text| {
                     let address = ip(text).unwrap_or_else(|| EndpointAddress::Name(text.as_str().into()));
                     at(address, number)
                 }));
             }
         }
-        endpoints
+        // As kube-proxy does (KEP-1669): when everyone is leaving, those that still serve are better than nobody.
+        if ready.is_empty() { leaving } else { ready }
     }
 
     fn transport_of_service(
@@ -435,6 +439,26 @@ impl<'i, 'd> Backends<'i, 'd> {
                 healthy_after: check.healthy_after.unwrap_or(1).max(1),
             }),
         })
+    }
+}
+
+/// What the conditions of an endpoint mean for requests.
+enum Standing {
+    Ready,
+    /// It is about to go and serves still.
+    Leaving,
+    Out,
+}
+
+/// What is not said counts as Kubernetes says: ready, serving as it is ready, not terminating.
+fn standing(conditions: Option<&core::SliceConditions>) -> Standing {
+    let ready = conditions.and_then(|conditions| conditions.ready).unwrap_or(true);
+    let serving = conditions.and_then(|conditions| conditions.serving).unwrap_or(ready);
+    let terminating = conditions.and_then(|conditions| conditions.terminating).unwrap_or(false);
+    match (ready, serving && terminating) {
+        (true, _) => Standing::Ready,
+        (false, true) => Standing::Leaving,
+        (false, false) => Standing::Out,
     }
 }
 

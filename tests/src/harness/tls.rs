@@ -15,11 +15,15 @@ use rustls::{
         ResolvesClientCert, Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    crypto::{SupportedKxGroup, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
     sign::{CertifiedKey, SingleCertAndKey},
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_rustls::TlsConnector;
 
 use super::{PATIENCE, pki::Identity};
@@ -36,7 +40,9 @@ pub struct Tls {
     pinned: Option<String>,
     identity: Option<Identity>,
     versions: Option<Vec<&'static SupportedProtocolVersion>>,
-    resumption: Option<Resumption>,
+    settled: Option<Arc<ClientConfig>>,
+    groups: Option<Vec<&'static dyn SupportedKxGroup>>,
+    record_bytes_max: Option<usize>,
     asked: Arc<AtomicBool>,
 }
 
@@ -93,10 +99,26 @@ impl Tls {
         self
     }
 
-    /// Keeps tickets in this store; connections that share it resume.
+    /// Connections of what this gives, and of its clones, resume one another as the server allows. Everything else is
+    /// settled by now: rustls resumes only with the very configuration that it got its ticket with.
     #[must_use]
-    pub fn resumption(mut self, resumption: Resumption) -> Self {
-        self.resumption = Some(resumption);
+    pub fn resuming(self) -> Self {
+        let mut config = self.config();
+        config.resumption = Resumption::in_memory_sessions(8);
+        Self { settled: Some(Arc::new(config)), ..self }
+    }
+
+    /// Offers these groups for the exchange of keys, best first.
+    #[must_use]
+    pub fn groups(mut self, groups: &[&'static dyn SupportedKxGroup]) -> Self {
+        self.groups = Some(groups.to_vec());
+        self
+    }
+
+    /// Sends records of at most this many bytes, so that its ClientHello is in several.
+    #[must_use]
+    pub fn record_bytes_max(mut self, bytes: usize) -> Self {
+        self.record_bytes_max = Some(bytes);
         self
     }
 
@@ -109,16 +131,30 @@ impl Tls {
 
     /// Shakes hands over a connection that is there already.
     pub async fn over(&self, tcp: TcpStream) -> io::Result<TlsStream> {
+        let address = tcp.peer_addr()?;
+        self.over_any(tcp, address).await
+    }
+
+    /// The same over anything else that leads to this address.
+    pub async fn over_any<W>(&self, wire: W, address: SocketAddr) -> io::Result<tokio_rustls::client::TlsStream<W>>
+    where
+        W: AsyncRead + AsyncWrite + Unpin,
+    {
         let name = match &self.server_name {
             Some(name) => ServerName::try_from(name.clone()).expect("a server's name"),
-            None => ServerName::IpAddress(tcp.peer_addr()?.ip().into()),
+            None => ServerName::IpAddress(address.ip().into()),
         };
-        let handshake = TlsConnector::from(Arc::new(self.config())).connect(name, tcp);
+        let config = self.settled.clone().unwrap_or_else(|| Arc::new(self.config()));
+        let handshake = TlsConnector::from(config).connect(name, wire);
         timeout(PATIENCE, handshake).await.expect("a handshake ends")
     }
 
     fn config(&self) -> ClientConfig {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut provider = aws_lc_rs::default_provider();
+        if let Some(groups) = &self.groups {
+            provider.kx_groups.clone_from(groups);
+        }
+        let provider = Arc::new(provider);
         let versions = self.versions.as_deref().unwrap_or(rustls::ALL_VERSIONS);
         let builder =
             ClientConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions).unwrap();
@@ -145,9 +181,7 @@ impl Tls {
         };
         config.alpn_protocols.clone_from(&self.alpn);
         config.enable_sni = self.server_name.is_some();
-        if let Some(resumption) = &self.resumption {
-            config.resumption = resumption.clone();
-        }
+        config.max_fragment_size = self.record_bytes_max;
         config
     }
 }

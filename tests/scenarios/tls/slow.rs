@@ -1,0 +1,43 @@
+//! Clients that take their time over a handshake.
+
+use std::time::{Duration, Instant};
+
+use portcullis_tests::harness::{PATIENCE, RawClient};
+
+use super::Simple;
+
+/// What a handshake may take, as documented; and what a busy machine adds.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+const SLACK: Duration = Duration::from_secs(4);
+
+#[tokio::test]
+async fn a_handshake_that_is_not_done_in_five_seconds_is_given_up() {
+    let simple = Simple::start().await;
+    let started = Instant::now();
+    // One that says nothing, one that says a byte a second, and one that stops in the middle of its ClientHello.
+    let silent = RawClient::connect(simple.address).await;
+    let mut dribbling = RawClient::connect(simple.address).await;
+    let mut halting = RawClient::connect(simple.address).await;
+    halting.send(&[22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3]).await;
+    let ends = async |mut client: RawClient| {
+        let _ = client.read_until_close(PATIENCE).await.expect("it is closed");
+        started.elapsed()
+    };
+    let dribble = async {
+        let record = [22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3, 7, 7, 7, 7, 7, 7, 7, 7, 7];
+        for byte in record {
+            if dribbling.try_send([byte]).await.is_err() || started.elapsed() > HANDSHAKE_TIMEOUT + SLACK {
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        started.elapsed()
+    };
+    let (silent, dribbled, halted, ()) = tokio::join!(ends(silent), dribble, ends(halting), simple.check_it_serves());
+    for (who, took) in [("silent", silent), ("a byte a second", dribbled), ("halting", halted)] {
+        assert!(took >= HANDSHAKE_TIMEOUT - Duration::from_millis(100), "{who}: {took:?}");
+        assert!(took <= HANDSHAKE_TIMEOUT + SLACK, "{who}: {took:?}");
+    }
+    let counted = simple.gateway.metric("portcullis_tls_handshakes_total", &["outcome=\"timed_out\""]).await;
+    assert!((counted - 3.0).abs() < f64::EPSILON, "{counted}");
+}
