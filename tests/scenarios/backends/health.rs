@@ -78,5 +78,5 @@ async fn an_endpoint_that_joins_begins_with_less_than_its_share() {
     }
     let in_flight = async |origin: &Origin| endpoint(&gateway, origin.address()).await.unwrap()["inFlight"].as_u64();
     let (warm, cold) = (in_flight(&one).await.unwrap(), in_flight(&two).await.unwrap());
-    assert!(cold >= 1 && cold <= 3 && warm + cold == 10, "{warm} and {cold}");
+    assert!((1..=3).contains(&cold) && warm + cold == 10, "{warm} and {cold}");
 }

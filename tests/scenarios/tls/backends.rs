@@ -155,7 +155,6 @@ async fn the_name_is_asked_for_and_the_hosts_of_clients_are_not() {
 
 #[tokio::test]
 async fn a_policy_without_an_authority_sends_nothing_in_the_clear() {
-    let authority = Authority::new("backends");
     let origin = Origin::answering(OK).await;
     let policy = "apiVersion: gateway.networking.k8s.io/v1\nkind: BackendTLSPolicy\nmetadata: {name: app}\nspec:\n  \
                   targetRefs: [{group: \"\", kind: Service, name: app}]\n  validation: {hostname: origin.test, \
@@ -171,5 +170,4 @@ async fn a_policy_without_an_authority_sends_nothing_in_the_clear() {
     let gateway = Gateway::start(&documents.into(), options).await;
     assert!(matches!(status(&gateway).await, 500..=503));
     assert!(origin.seen().is_empty());
-    drop(authority);
 }

@@ -105,7 +105,7 @@ async fn a_certificate_in_a_secret_is_swapped_when_it_changes() {
     let mut client = RawClient::connect_tls(simple.address, &simple.tls()).await.unwrap();
     assert_eq!(get(&mut client, "app.test").await.text(), "ok");
     let other = Authority::new("other");
-    simple.gateway.rewrite(&Simple::documents(&other, simple._origin.address()).into()).await;
+    simple.gateway.rewrite(&Simple::documents(&other, simple.origin.address()).into()).await;
     let tls = Tls::new().server_name("app.test").trusting(&other.pem);
     assert!(RawClient::connect_tls(simple.address, &tls).await.is_ok());
     assert!(RawClient::connect_tls(simple.address, &simple.tls()).await.is_err());

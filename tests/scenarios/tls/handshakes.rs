@@ -8,6 +8,7 @@ use rustls::{
     crypto::aws_lc_rs::kx_group,
     version::{TLS12, TLS13},
 };
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Simple, get};
 
@@ -83,7 +84,6 @@ async fn kind(simple: &Simple, tls: &Tls) -> (HandshakeKind, u32) {
     let stream = tls.connect(simple.address).await.unwrap();
     let kind = stream.get_ref().1.handshake_kind().unwrap();
     let (mut read, mut write) = tokio::io::split(stream);
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     write.write_all(b"GET / HTTP/1.1\r\nhost: app.test\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut text = String::new();
     read.read_to_string(&mut text).await.unwrap();
@@ -118,8 +118,8 @@ async fn tickets_outlive_a_reload_and_not_the_process() {
     let documents = Simple::documents(&simple.authority, other.address());
     let gateway = Gateway::start(&documents.into(), Options::default()).await;
     let address = gateway.addr("default/edge", 443).await;
-    let Simple { authority, _origin, .. } = simple;
-    let simple = Simple { gateway, address, authority, _origin };
+    let Simple { authority, origin, .. } = simple;
+    let simple = Simple { gateway, address, authority, origin };
     assert_eq!(kind(&simple, &tls).await.0, HandshakeKind::Full, "its keys are its own, and in memory alone");
 }
 

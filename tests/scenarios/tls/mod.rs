@@ -32,7 +32,7 @@ struct Simple {
     gateway: Gateway,
     address: SocketAddr,
     authority: Authority,
-    _origin: Origin,
+    origin: Origin,
 }
 
 impl Simple {
@@ -45,7 +45,7 @@ impl Simple {
         let documents = Self::documents(&authority, origin.address());
         let gateway = Gateway::start(&documents.into(), options).await;
         let address = gateway.addr("default/edge", 443).await;
-        Self { gateway, address, authority, _origin: origin }
+        Self { gateway, address, authority, origin }
     }
 
     fn documents(authority: &Authority, origin: SocketAddr) -> String {
