@@ -87,7 +87,8 @@ pub struct RunArgs {
     #[arg(long, default_value_t = 65_536, value_name = "N")]
     pub connections_max: usize,
     /// How many connections of one source (an IPv4 address, an IPv6 /64) may be open that have not finished their
-    /// handshake, or not sent a request where there is no TLS; further ones are closed at once.
+    /// handshake, or not sent a request where there is no TLS; further ones are closed at once. Raise it behind
+    /// a load balancer that hides where connections come from.
     #[arg(long, default_value_t = 1024, value_name = "N")]
     pub handshakes_per_source_max: u32,
     /// How logs are written to standard error. On a terminal text, elsewhere JSON, if not given.

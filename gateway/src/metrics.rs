@@ -202,7 +202,7 @@ impl Metrics {
     fn backend(&self, document: &DocumentId) -> Rc<BackendMetrics> {
         let key = Arc::as_ptr(&document.name).cast::<u8>() as usize;
         let mut resolved = self.resolved.borrow_mut();
-        let make = || Rc::new(self.source.catalogue.backend(format!("{}/{}", document.namespace, document.name)));
+        let make = || Rc::new(self.source.catalogue.backend(document.to_string()));
         resolved.backends.entry(key).or_insert_with(make).clone()
     }
 
@@ -300,6 +300,6 @@ impl Metrics {
 
     /// A request was not mirrored.
     pub fn mirror_skipped(&self, backend: &DocumentId) {
-        self.shard.inc(self.source.mirrors_skipped.with([&format!("{}/{}", backend.namespace, backend.name)]));
+        self.shard.inc(self.source.mirrors_skipped.with([&backend.to_string()]));
     }
 }

@@ -76,15 +76,20 @@ async fn the_page_is_well_formed_and_counts() {
     };
     assert_eq!(value("portcullis_requests_total", "route=\"default/all\",method=\"GET\",code=\"2xx\""), 3.0);
     assert_eq!(value("portcullis_connections_accepted_total", "listener=\"default/edge:80\""), 3.0);
-    assert_eq!(value("portcullis_upstream_attempts_total", "outcome=\"answered\""), 3.0);
+    assert_eq!(
+        value("portcullis_upstream_attempts_total", "backend=\"InferenceBackend default/main\",outcome=\"answered\""),
+        3.0
+    );
+    assert_eq!(value("portcullis_endpoints", "backend=\"InferenceBackend default/main\",state=\"ready\""), 1.0);
     assert_eq!(value("portcullis_requests_in_flight", ""), 0.0);
     assert_eq!(value("portcullis_config_stale", ""), 0.0);
     assert_eq!(value("portcullis_config_info", ""), 1.0);
     assert_eq!(value("portcullis_build_info", "version=\""), 1.0);
     assert_eq!(value("portcullis_connections_refused_total", ""), 0.0);
-    for family in ["process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"] {
+    for family in ["process_resident_memory_bytes", "process_open_fds", "process_max_fds"] {
         assert!(value(family, "") > 0.0, "{family}");
     }
+    assert!(families.contains_key("process_cpu_seconds_total"), "it may have used less than a tick");
 }
 
 #[tokio::test]
