@@ -28,6 +28,10 @@ pub fn candidates<'t>(
     canonical: &Canonical<'_>,
     request: &Request,
 ) -> Result<Candidates<'t>, Refusal> {
+    // `OPTIONS *` is about the server as a whole, and no route is.
+    if canonical.is_asterisk() {
+        return Err(Refusal::route_not_found());
+    }
     match listener.routes.find(&facts(line, canonical, request, Model::Unread)) {
         Found::Rule(matched) => Ok(Candidates::Rule(matched)),
         Found::NeedsModel(_) => Ok(Candidates::ByModel),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
+    header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
 };
 use serde_json::{Value, json};
 
@@ -51,6 +51,9 @@ pub fn render(refusal: &Refusal, dialect: Dialect, request_id: &str) -> Response
 fn add_common(headers: &mut HeaderMap, refusal: &Refusal, request_id: &str) {
     for (name, value) in &refusal.headers {
         headers.append(name.clone(), value.clone());
+    }
+    if refusal.close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(after) = refusal.retry_after {
         // Whole seconds, rounded up, never 0: that would say "at once".

@@ -216,6 +216,28 @@ fn bare_line_feed(section: &[u8]) -> bool {
     memchr::memchr_iter(b'\n', section).any(|i| i == 0 || section.get(i - 1) != Some(&b'\r'))
 }
 
+/// A chunked body that comes in pieces: its bytes, its trailers, and how much of the input it took; `None` if it does not
+/// end. This is how tests and fuzzers reach the decoder.
+pub fn decode_chunks<'p>(
+    pieces: impl IntoIterator<Item = &'p [u8]>,
+) -> Result<Option<(Vec<u8>, HeaderMap, usize)>, BodyError> {
+    let mut decoder = Decoder::new(Framing::Chunked);
+    let (mut buffer, mut body, mut fed) = (BytesMut::new(), Vec::new(), 0);
+    for piece in pieces {
+        buffer.extend_from_slice(piece);
+        fed += piece.len();
+        loop {
+            match decoder.decode(&mut buffer)? {
+                Decoded::Data(bytes) => body.extend_from_slice(&bytes),
+                Decoded::Trailers(trailers) => return Ok(Some((body, trailers, fed - buffer.len()))),
+                Decoded::End => return Ok(Some((body, HeaderMap::new(), fed - buffer.len()))),
+                Decoded::NeedMore => break,
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// Drops what must not stand in a trailer section (RFC 9110 §6.5.1): framing, routing, authentication, content fields.
 pub fn keep_true_trailers(trailers: &mut HeaderMap) {
     for name in FORBIDDEN_IN_TRAILERS {

@@ -14,7 +14,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header::CONTENT_LENGTH};
+use http::{
+    HeaderMap, HeaderValue, Method, StatusCode, Version,
+    header::{CONNECTION, CONTENT_LENGTH},
+};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 
@@ -339,7 +342,9 @@ impl Server<'_> {
     where
         B: Body<Data = Bytes, Error = BodyError>,
     {
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
+        // A refusal after which nothing that follows on the connection can be trusted says so.
+        let keep_alive = keep_alive && !(parts.status.as_u16() >= 400 && parts.headers.remove(CONNECTION).is_some());
         let (framing, bodiless) = answer_framing(method, version, &parts, &body);
         let keep_alive = {
             let mut connection = self.connection.borrow_mut();
@@ -530,6 +535,6 @@ impl MapNever for Full<Bytes> {}
 
 /// `Connection: upgrade` for a 101 answer, with the protocol changed to.
 pub fn upgrade_fields(headers: &mut HeaderMap, protocol: HeaderValue) {
-    headers.insert(http::header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(http::header::UPGRADE, protocol);
 }

@@ -278,7 +278,7 @@ impl Noted {
             self.hosts += 1;
         } else if *name == CONNECTION {
             self.connection.read(value);
-        } else if *name == EXPECT && self.expectation == Expectation::None {
+        } else if *name == EXPECT && self.expectation != Expectation::Unknown {
             let is_continue = value.eq_ignore_ascii_case(b"100-continue");
             self.expectation = if is_continue { Expectation::Continue } else { Expectation::Unknown };
         } else if *name == KEEP_ALIVE {
@@ -510,6 +510,7 @@ mod tests {
         check("GET /#x HTTP/1.1\r\nHost: a\r\n\r\n", Err(HeadError::Malformed));
         check("GET / HTTP/3.0\r\nHost: a\r\n\r\n", Err(HeadError::Version));
         check("GET / HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\n\r\n", Err(HeadError::Expect));
+        check("GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nExpect: x\r\n\r\n", Err(HeadError::Expect));
     }
 
     #[test]

@@ -77,7 +77,10 @@ impl Index {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.choose(client_hello.server_name(), client_hello.signature_schemes())
+        let chosen = self.choose(client_hello.server_name(), client_hello.signature_schemes());
+        // With one that the client cannot use, the handshake fails as it should: with `handshake_failure`. Without any,
+        // rustls would say that access is denied.
+        chosen.or_else(|| self.index.load().all.first().cloned())
     }
 }
 
