@@ -13,7 +13,7 @@ mod checks;
 use std::{env, fs, panic, path::Path};
 
 /// What mutations insert: what parsers trip over.
-const WORDS: [&[u8]; 26] = [
+const WORDS: [&[u8]; 30] = [
     b"\r\n",
     b"\r\n\r\n",
     b"\n\n",
@@ -40,11 +40,25 @@ const WORDS: [&[u8]; 26] = [
     b"\xff\xff\xff\xff\x0f",
     b"Content-Length: 1\r\n",
     b"Transfer-Encoding: chunked\r\n",
+    b"0\r\n\r\n",
+    b"5;a=b\r\nhello\r\n",
+    b"\nX_Forwarded.User: root",
+    b"\nConnection: X-Hop, Host",
 ];
 
 #[test]
 fn canonical_forms_hold() {
     drive("canonical");
+}
+
+#[test]
+fn chunks_hold() {
+    drive("chunks");
+}
+
+#[test]
+fn cleansed_headers_hold() {
+    drive("headers");
 }
 
 #[test]
@@ -69,7 +83,7 @@ fn event_streams_hold() {
 
 #[test]
 fn every_target_has_a_test_and_seeds() {
-    let tested = ["canonical", "documents", "http1", "model", "sse"];
+    let tested = ["canonical", "chunks", "documents", "headers", "http1", "model", "sse"];
     assert_eq!(checks::TARGETS.map(|(name, _)| name), tested);
     for name in tested {
         assert!(!seeds(name).is_empty(), "{name} has no seeds");

@@ -6,22 +6,33 @@
 use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Method, header::HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header::HOST};
 use portcullis_gateway::{
     canonical::{Head, canonicalise},
+    filters::hygiene,
     model::{GrpcScan, from_json, from_multipart},
     refusal::Dialect,
     sse::{Bounds, Ending, Splitter, Tail},
 };
-use portcullis_mesh::http::head::{HEAD_BYTES_MAX, HeadScanner, parse_request, write_request_head};
+use portcullis_mesh::http::{
+    framing::decode_chunks,
+    head::{HEAD_BYTES_MAX, HeadScanner, parse_request, write_request_head},
+};
 use portcullis_policy::{check::check_sources, diagnostics, documents::Sources, snapshot::Scheme};
 
 /// What is checked of an input.
 pub type Check = fn(&[u8]);
 
 /// The targets, by the names of their folders of seeds.
-pub const TARGETS: [(&str, Check); 5] =
-    [("canonical", canonical), ("documents", documents), ("http1", http1), ("model", model), ("sse", sse)];
+pub const TARGETS: [(&str, Check); 7] = [
+    ("canonical", canonical),
+    ("chunks", chunks),
+    ("documents", documents),
+    ("headers", headers),
+    ("http1", http1),
+    ("model", model),
+    ("sse", sse),
+];
 
 /// Lines: target, `Host`, and perhaps `:authority`. A canonical form is a fixed point, and is what it says it is.
 pub fn canonical(input: &[u8]) {
@@ -128,6 +139,56 @@ pub fn sse(input: &[u8]) {
             assert_eq!(is_between, ending == Ending::BetweenEvents, "{dialect:?}");
         }
     }
+}
+
+/// The first byte is the size of the pieces. A chunked body is the same however it comes, and is no longer than what it
+/// came in.
+pub fn chunks(input: &[u8]) {
+    let Some((size, stream)) = input.split_first() else { return };
+    let whole = decode_chunks([stream]);
+    for size in [usize::from(*size).max(1), 1] {
+        let pieces = decode_chunks(stream.chunks(size));
+        match (&whole, &pieces) {
+            // What comes late may have been refused before.
+            (Err(_), Err(_)) => {}
+            (whole, pieces) => assert_eq!(whole, pieces),
+        }
+    }
+    let Ok(Some((body, trailers, taken))) = whole else { return };
+    assert!(body.len() < taken && taken <= stream.len());
+    assert!(stream.get(..taken).is_some_and(|taken| taken.ends_with(b"\r\n")));
+    assert!(["content-length", "transfer-encoding", "host"].iter().all(|name| !trailers.contains_key(*name)));
+    let again = [format!("{:x}\r\n", body.len()).as_bytes(), &body, b"\r\n0\r\n\r\n"].concat();
+    if !body.is_empty() {
+        assert_eq!(decode_chunks([again.as_slice()]), Ok(Some((body, HeaderMap::new(), again.len()))));
+    }
+}
+
+/// Lines of `name: value`, as HTTP/1.1 or HPACK gives them. What is left when they are cleansed, a client may say.
+pub fn headers(input: &[u8]) {
+    let mut fields = HeaderMap::new();
+    for line in input.split(|byte| *byte == b'\n').take(100) {
+        let at = memchr::memchr(b':', line).unwrap_or(line.len());
+        let (name, value) = line.split_at(at);
+        let value = value.strip_prefix(b":").unwrap_or(value).trim_ascii();
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+            fields.append(name, value);
+        }
+    }
+    let before = fields.clone();
+    hygiene::clean_request(&mut fields);
+    for name in fields.keys() {
+        assert!(!hygiene::is_dropped_from_requests(name.as_str()), "{name}");
+        assert!(before.contains_key(name));
+    }
+    let te: Vec<_> = fields.get_all("te").iter().collect();
+    assert!(te.is_empty() || te == ["trailers"]);
+    for name in ["host", "authorization", "content-length", "x-request-id"] {
+        assert_eq!(fields.get_all(name).iter().count(), before.get_all(name).iter().count(), "{name}");
+    }
+    let once = fields.clone();
+    hygiene::clean_request(&mut fields);
+    assert_eq!(once, fields);
 }
 
 /// A head that is taken says the same when it is written again.
