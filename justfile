@@ -74,6 +74,7 @@ conformance *ARGS:
 
 # What strangers send: the hostile inputs against the real binary.
 hostile *ARGS:
+    tests/setup/install tests
     cargo build --bin portcullis
     cargo test --package portcullis-tests --test scenarios hostile {{ ARGS }}
 
@@ -102,6 +103,17 @@ real-load:
     tests/setup/install load
     cargo build --release --bin portcullis
     /usr/bin/python3.11 tests/real/load.py
+
+# One request or two: the smuggling corpus against nginx, HAProxy, Envoy, Caddy and us; writes docs/smuggling.md.
+smuggling *ARGS="--write":
+    tests/setup/install smuggling
+    cargo build --bin portcullis
+    cargo run --package portcullis-tests --bin portcullis-smuggling -- {{ ARGS }}
+
+# What testssl.sh says of a TLS endpoint, the demo's unless another is given.
+testssl ENDPOINT="127.0.0.1:8443" *ARGS:
+    tests/setup/install testssl
+    testssl --quiet --warnings off --ip one --sneaky {{ ARGS }} {{ ENDPOINT }}
 
 # Build the container image.
 image TAG="portcullis:dev":

@@ -11,3 +11,4 @@
 
 pub mod conformance;
 pub mod harness;
+pub mod smuggling;

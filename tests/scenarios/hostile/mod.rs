@@ -6,4 +6,6 @@ mod floods;
 mod framing;
 mod headers;
 mod paths;
+mod scanners;
+mod smuggling;
 mod stage;

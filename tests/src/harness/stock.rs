@@ -143,6 +143,12 @@ impl StockClient {
         Self::of(program, tokio::process::Command::new(program))
     }
 
+    /// A program of one of the environments that `tests/setup/install tests` makes.
+    pub fn installed(environment: &str, program: &str) -> Self {
+        let path = python(environment).with_file_name(program);
+        Self::of(program, tokio::process::Command::new(path))
+    }
+
     fn of(name: &str, mut command: tokio::process::Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command.env("NO_PROXY", "*").env("PYTHONDONTWRITEBYTECODE", "1");
@@ -153,6 +159,13 @@ impl StockClient {
     #[must_use]
     pub fn args<A: AsRef<str>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.command.args(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// In this folder, for programs that leave things where they are run.
+    #[must_use]
+    pub fn within(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
         self
     }
 
