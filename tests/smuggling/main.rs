@@ -110,8 +110,8 @@ fn page(cases: &[Case], columns: &[(&str, Vec<Verdict>)]) -> String {
     let mut page = format!(
         "# One request or two?\n\n\
          Requests that two servers in a row may read in two ways, from `tests/smuggling/cases.txt`, sent to Portcullis and to \
-         nginx, HAProxy, Envoy and Caddy as they come, before an origin that forgives everything. `just smuggling` writes this \
-         page; the verdicts on Portcullis are asserted by every test run.\n\n\
+         nginx, HAProxy (Debian 12's), Envoy 1.40.0 and Caddy 2.11.7 (PyPI's) as they come, before an origin that forgives \
+         everything. `just smuggling` writes this page; the verdicts on Portcullis are asserted by every test run.\n\n\
          - A number is the status of a refusal, `closed` one without a word, `silent` no answer within {QUIET:?}: nothing \
          reached the origin.\n\
          - `→ 1`, `→ 2`: so many requests reached the origin.\n\

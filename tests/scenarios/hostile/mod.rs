@@ -4,8 +4,10 @@
 
 mod floods;
 mod framing;
+mod fronting;
 mod headers;
 mod paths;
 mod scanners;
 mod smuggling;
 mod stage;
+mod table;
