@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_tests::harness::{Origin, RawClient, Reply};
+use portcullis_tests::harness::{Origin, PATIENCE, RawClient, Reply};
 
 use super::{
     events::{HEAD, chunk},
@@ -17,7 +17,7 @@ async fn stream(edge: &Edge, path: &str) -> (String, bool) {
     client.send(request("POST", "llm.test", path, "content-type: application/json\r\n", body)).await;
     let head = client.head().await;
     assert_eq!(head.status, 200, "{head:?}");
-    let rest = client.read_until_close(Duration::from_secs(2)).await;
+    let rest = client.read_until_close(PATIENCE).await;
     match rest {
         Some(rest) => (String::from_utf8_lossy(&rest).into_owned(), rest.ends_with(b"\r\n0\r\n\r\n")),
         // It stays open, so the body has ended as it should.
@@ -168,13 +168,13 @@ async fn silence_ends_a_stream_and_time_does_not() {
         "/v1/stalls" => Reply::Pieces(vec![head(), tick(0), tick(30_000)]),
         _ => {
             let mut pieces = vec![head()];
-            pieces.extend((0..8).map(|_| tick(150)));
+            pieces.extend((0..8).map(|_| tick(200)));
             pieces.push((Duration::ZERO, b"0\r\n\r\n".to_vec()));
             Reply::Pieces(pieces)
         }
     })
     .await;
-    let clocks = "timeouts: {connect: 5s, firstByte: 400ms, idle: 600ms}";
+    let clocks = "timeouts: {connect: 5s, firstByte: 800ms, idle: 1s}";
     let edge = Edge::start(&[
         inference_backend("llm", "openai", origin.address(), clocks),
         http_route(
@@ -195,7 +195,7 @@ async fn silence_ends_a_stream_and_time_does_not() {
     assert!(got.text().contains("upstream_timeout"), "{}", got.text());
     let (text, clean) = stream(&edge, "/v1/stalls").await;
     assert!(text.contains("\"error\"") && !clean, "{text}");
-    // 1.2 s, longer than either clock.
+    // 1.6 s, longer than either clock.
     let mut client = edge.client().await;
     client.send(request("POST", "llm.test", "/v1/long", "content-type: application/json\r\n", "{}")).await;
     assert_eq!(client.answer().await.text(), "data: {}\n\n".repeat(8));
