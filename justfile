@@ -19,7 +19,7 @@ demo *ARGS:
     cargo run --release --bin portcullis -- demo {{ ARGS }}
 
 # Run the gateway on a folder of documents.
-run CONFIG="deploy/examples" *ARGS:
+run CONFIG="deploy/examples/quickstart" *ARGS:
     cargo run --release --bin portcullis -- run --config {{ CONFIG }} {{ ARGS }}
 
 # All tests, or those whose name contains a word: `just test routes`.

@@ -336,6 +336,10 @@ async fn faults_happen_on_request() {
         let is_reset = error.kind() == std::io::ErrorKind::ConnectionReset;
         assert_eq!(is_reset, faults.starts_with("reset"), "{faults}: {error}");
     }
+    let tensor = json!({"inputs": [{"name": "INPUT0", "datatype": "FP32", "shape": [1], "data": [1]}]});
+    let mut client = RawClient::connect(server.address()).await;
+    client.send(post("/v2/models/identity/infer", &tensor, "x-simulator-faults: close-after=0\r\n")).await;
+    assert!(client.try_answer().await.is_err(), "tensors are cut as well");
     let (_, answer) = faulty(&server, "malformed-after=1", true).await;
     let text = answer.unwrap().text();
     assert!(text.contains(r#"data: {"choices": [{"#) && text.ends_with("[DONE]\n\n"), "{text}");

@@ -16,7 +16,7 @@ use crate::{
     openai, page,
     server::Ending,
     simulator::{Flavour, State},
-    stream::or_problem,
+    stream::{cut, or_problem},
 };
 
 /// The longest body that is read, in bytes.
@@ -161,7 +161,7 @@ async fn infer(
     let outcome = async {
         let body = read(body).await?;
         let call = begin(state, ending, headers, body).await?;
-        inference.answer(&call).await
+        cut(&call, inference.answer(&call).await?).await
     };
     or_problem(inference.api(), outcome.await)
 }

@@ -2,7 +2,8 @@
 //!
 //! Faults are asked for in the header `x-simulator-faults` of a request, or for all requests through
 //! [`crate::Simulator::set_faults`] or `PUT /simulator/faults`. They are written as a list: `delay-ms=50, stall-after=3`.
-//! `after` counts pieces of a stream; an answer that is no stream counts as one piece cut in half.
+//! `after` counts pieces of a stream; an answer that is no stream is cut in half, whatever the count. A remote call with
+//! one answer knows `status`, `delay-ms` and `reset` only.
 
 use std::{str::FromStr, time::Duration};
 

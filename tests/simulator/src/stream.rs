@@ -146,25 +146,7 @@ impl Generation {
     pub(crate) async fn whole(mut self, render: impl FnOnce(&Said) -> Value) -> Response<Body> {
         self.finished().await;
         tokio::time::sleep(self.faults.delay).await;
-        let body = Bytes::from(render(&self.said).to_string());
-        let Some((_, mishap)) = self.faults.after.filter(|(_, mishap)| *mishap != Mishap::Malformed) else {
-            return answer::bytes("application/json", body);
-        };
-        let half = body.slice(..body.len() / 2);
-        let ending = self.ending;
-        let pieces = stream::unfold(Some(half), move |half| {
-            let ending = ending.clone();
-            async move {
-                match half {
-                    Some(half) => Some((Ok::<_, Broken>(Frame::data(half)), None)),
-                    None => fall(mishap, &ending).await,
-                }
-            }
-        });
-        let mut response = Response::new(StreamBody::new(pieces).boxed_unsync());
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        response.headers_mut().insert(header::CONTENT_LENGTH, body.len().into());
-        response
+        answer::json(&render(&self.said))
     }
 
     /// The answer as events, each sent as soon as the engine has its token.
@@ -185,6 +167,29 @@ impl Generation {
         }
         response
     }
+}
+
+/// An answer that is no stream, cut in half if that is what goes wrong with it.
+pub(crate) async fn cut(call: &Call, response: Response<Body>) -> Result<Response<Body>, Problem> {
+    let is_stream = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/event-stream");
+    let mishap = call.faults.after.map(|(_, mishap)| mishap).filter(|mishap| *mishap != Mishap::Malformed);
+    let Some(mishap) = mishap.filter(|_| !response.headers().get(header::CONTENT_TYPE).is_some_and(is_stream)) else {
+        return Ok(response);
+    };
+    let (mut head, body) = response.into_parts();
+    let body = body.collect().await.map_err(|broken| Problem::bad_request(broken.to_string()))?.to_bytes();
+    head.headers.insert(header::CONTENT_LENGTH, body.len().into());
+    let ending = call.ending.clone();
+    let pieces = stream::unfold(Some(body.slice(..body.len() / 2)), move |half| {
+        let ending = ending.clone();
+        async move {
+            match half {
+                Some(half) => Some((Ok::<_, Broken>(Frame::data(half)), None)),
+                None => fall(mishap, &ending).await,
+            }
+        }
+    });
+    Ok(Response::from_parts(head, StreamBody::new(pieces).boxed_unsync()))
 }
 
 /// What goes wrong in the midst of an answer: never returns but for the connection's end.
