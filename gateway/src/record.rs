@@ -105,7 +105,7 @@ impl Record {
         Record {
             worker: self.worker.clone(),
             started: self.started,
-            id: self.id,
+            id: self.id.clone(),
             dialect: self.dialect,
             method: self.method.clone(),
             in_flight: self.in_flight,

@@ -11,12 +11,9 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const BYTES_MAX: usize = 64;
 
 /// The name of an exchange: 1 to 64 bytes, of letters, digits and `-._:+/=@`, so that it can stand in a log line, a
-/// header or a URL without being escaped. Held inline.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RequestId {
-    bytes: [u8; BYTES_MAX],
-    len: u8,
-}
+/// header or a URL without being escaped.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RequestId(HeaderValue);
 
 impl RequestId {
     /// The client's own where it sent one that is fit to be logged, else a UUID (version 7, RFC 9562) of this time and
@@ -29,45 +26,43 @@ impl RequestId {
     pub fn from_client(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(X_REQUEST_ID).iter();
         let (value, None) = (values.next()?, values.next()) else { return None };
-        let value = value.as_bytes();
+        let bytes = value.as_bytes();
         let is_safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._:+/=@".contains(byte);
-        if value.is_empty() || !value.iter().all(is_safe) {
-            return None;
-        }
-        let mut bytes = [0; BYTES_MAX];
-        bytes.get_mut(..value.len())?.copy_from_slice(value);
-        Some(Self { bytes, len: u8::try_from(value.len()).ok()? })
+        let fits = (1..=BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(is_safe);
+        // Copied: a part of the head would keep the whole of it for as long as the exchange lasts.
+        HeaderValue::from_bytes(bytes).ok().filter(|_| fits).map(Self)
     }
 
     /// A UUID (version 7).
     pub fn generate(unix_ms: u64, random: u128) -> Self {
-        const LEN: u8 = 36;
         const VERSION: u128 = 7 << 76;
         const VARIANT: u128 = 2 << 62;
         let random = random & !(0xffff_ffff_ffff << 80) & !(0xf << 76) & !(3 << 62);
         let value = (u128::from(unix_ms) << 80) | VERSION | VARIANT | random;
-        let mut bytes = [0; BYTES_MAX];
-        let mut nibble = 32;
-        for (at, slot) in bytes.iter_mut().take(usize::from(LEN)).enumerate() {
-            *slot = if matches!(at, 8 | 13 | 18 | 23) {
-                b'-'
-            } else {
-                nibble -= 1;
-                let digit = (value >> (nibble * 4)) as u8 & 0xf;
-                if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }
-            };
+        let mut text = [b'-'; 36];
+        let (digits, separators): (_, &[usize]) = (value.to_be_bytes(), &[4, 6, 8, 10]);
+        let mut slots = text.iter_mut();
+        for (index, byte) in digits.into_iter().enumerate() {
+            if separators.contains(&index) {
+                slots.next();
+            }
+            for digit in [byte >> 4, byte & 0xf] {
+                if let Some(slot) = slots.next() {
+                    *slot = if digit < 10 { b'0' + digit } else { b'a' - 10 + digit };
+                }
+            }
         }
-        Self { bytes, len: LEN }
+        Self(HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-")))
     }
 
     /// As text.
     pub fn as_str(&self) -> &str {
-        self.bytes.get(..usize::from(self.len)).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+        self.0.to_str().unwrap_or_default()
     }
 
     /// As a header's value.
     pub fn to_header_value(&self) -> HeaderValue {
-        HeaderValue::from_str(self.as_str()).unwrap_or(HeaderValue::from_static("-"))
+        self.0.clone()
     }
 }
 

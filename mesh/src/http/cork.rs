@@ -16,6 +16,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::h2_meter::Meter;
+use super::spare;
 use crate::io::Io;
 
 /// What is gathered at most before it is written, in bytes: as much as fills four TLS records.
@@ -83,8 +84,7 @@ impl Gathered {
             self.meter.wrote(n);
             self.bytes.advance(n);
         }
-        // An idle connection keeps no buffer.
-        self.bytes = BytesMut::new();
+        spare::give(std::mem::take(&mut self.bytes));
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
@@ -102,7 +102,7 @@ impl Gathered {
             return Poll::Ready(Ok(n));
         }
         if self.bytes.is_empty() {
-            self.bytes.reserve(self.usual_bytes.max(total));
+            self.bytes = spare::take(self.usual_bytes.max(total));
         }
         for piece in pieces {
             self.bytes.extend_from_slice(piece);

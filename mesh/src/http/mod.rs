@@ -13,6 +13,7 @@ pub mod h2_client;
 mod h2_meter;
 pub mod h2_server;
 pub mod head;
+mod spare;
 mod wire;
 
 use std::{

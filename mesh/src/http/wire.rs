@@ -9,6 +9,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::spare;
 use crate::io::{Io, advance};
 
 /// How much is read at first, in bytes. Most heads and many bodies fit.
@@ -17,6 +18,8 @@ const READ_BYTES_MIN: usize = 4 * 1024;
 const READ_BYTES_MAX: usize = 64 * 1024;
 /// Chunks up to this size are copied behind what is queued already; larger ones are written from where they lie.
 const COPY_BYTES_MAX: usize = 4 * 1024;
+/// The room that a head usually needs, in bytes.
+const HEAD_BYTES_USUAL: usize = 512;
 /// Above this, the queue must be written before more is put into it.
 const QUEUE_BYTES_MAX: usize = 64 * 1024;
 
@@ -55,11 +58,14 @@ impl Wire {
     /// Reads once. Ready with 0 at the end of the stream. While nothing has been read, no buffer is kept.
     pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let before = self.read.len();
-        self.read.reserve(self.read_bytes);
+        if self.read.is_empty() {
+            spare::give(std::mem::replace(&mut self.read, spare::take(self.read_bytes)));
+        } else {
+            self.read.reserve(self.read_bytes);
+        }
         let polled = tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.read);
         if self.read.is_empty() {
-            // An idle connection keeps no buffer.
-            self.read = BytesMut::new();
+            spare::give(std::mem::take(&mut self.read));
         }
         ready!(polled)?;
         let n = self.read.len() - before;
@@ -118,6 +124,9 @@ impl WriteQueue {
     /// The buffer of small pieces. Only while [`Self::is_full`] is false.
     pub(crate) fn small(&mut self) -> &mut BytesMut {
         self.settle();
+        if self.small.capacity() == 0 {
+            self.small = spare::take(HEAD_BYTES_USUAL);
+        }
         &mut self.small
     }
 
@@ -179,8 +188,7 @@ impl WriteQueue {
         let had_chunk = !self.chunk.is_empty();
         advance(&mut self.small, &mut self.chunk, n);
         if self.small.is_empty() {
-            // An idle connection keeps no buffer.
-            self.small = BytesMut::new();
+            spare::give(std::mem::take(&mut self.small));
         }
         if had_chunk && self.chunk.is_empty() {
             self.chunk = Bytes::new();
