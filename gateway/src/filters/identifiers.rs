@@ -37,19 +37,15 @@ impl RequestId {
     pub fn generate(unix_ms: u64, random: u128) -> Self {
         const VERSION: u128 = 7 << 76;
         const VARIANT: u128 = 2 << 62;
+        /// Where each byte's two digits stand.
+        const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
         let random = random & !(0xffff_ffff_ffff << 80) & !(0xf << 76) & !(3 << 62);
         let value = (u128::from(unix_ms) << 80) | VERSION | VARIANT | random;
         let mut text = [b'-'; 36];
-        let (digits, separators): (_, &[usize]) = (value.to_be_bytes(), &[4, 6, 8, 10]);
-        let mut slots = text.iter_mut();
-        for (index, byte) in digits.into_iter().enumerate() {
-            if separators.contains(&index) {
-                slots.next();
-            }
-            for digit in [byte >> 4, byte & 0xf] {
-                if let Some(slot) = slots.next() {
-                    *slot = if digit < 10 { b'0' + digit } else { b'a' - 10 + digit };
-                }
+        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+        for (byte, at) in value.to_be_bytes().into_iter().zip(PLACES) {
+            if let Some([high, low]) = text.get_mut(at..at + 2) {
+                (*high, *low) = (digit(byte >> 4), digit(byte & 0xf));
             }
         }
         Self(HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-")))

@@ -5,6 +5,8 @@ use std::cell::RefCell;
 
 use bytes::BytesMut;
 
+/// The room of every buffer, in bytes, if no more is asked for. All are alike, so that each serves whoever comes.
+const BYTES_MIN: usize = 4 * 1024;
 /// Buffers kept for later, per thread.
 const BUFFERS_MAX: usize = 8;
 /// Larger ones are given back to the allocator, in bytes.
@@ -14,11 +16,11 @@ thread_local! {
     static SPARE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An empty buffer with this much room, in bytes.
+/// An empty buffer with at least this much room, in bytes.
 pub(crate) fn take(room: usize) -> BytesMut {
     let mut buffer = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
     // If others still hold parts of it, this is a new one; else all of it is room again.
-    buffer.reserve(room);
+    buffer.reserve(room.max(BYTES_MIN));
     buffer
 }
 

@@ -18,8 +18,6 @@ const READ_BYTES_MIN: usize = 4 * 1024;
 const READ_BYTES_MAX: usize = 64 * 1024;
 /// Chunks up to this size are copied behind what is queued already; larger ones are written from where they lie.
 const COPY_BYTES_MAX: usize = 4 * 1024;
-/// The room that a head usually needs, in bytes.
-const HEAD_BYTES_USUAL: usize = 512;
 /// Above this, the queue must be written before more is put into it.
 const QUEUE_BYTES_MAX: usize = 64 * 1024;
 
@@ -125,7 +123,7 @@ impl WriteQueue {
     pub(crate) fn small(&mut self) -> &mut BytesMut {
         self.settle();
         if self.small.capacity() == 0 {
-            self.small = spare::take(HEAD_BYTES_USUAL);
+            self.small = spare::take(0);
         }
         &mut self.small
     }
