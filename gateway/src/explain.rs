@@ -1,6 +1,10 @@
 //! `portcullis explain`: what would become of one request, stage by stage, with the document and line that decide.
 
-use std::process::ExitCode;
+use std::{
+    fmt,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use bytes::Bytes;
 use clap::{CommandFactory as _, error::ErrorKind};
@@ -57,7 +61,6 @@ pub fn explain(arguments: &ExplainArgs) -> Result<ExitCode, RunError> {
 }
 
 /// The stages of the exchange, in their order, by the exchange's own functions.
-#[expect(clippy::print_stdout, reason = "what was asked for goes to standard output")]
 fn stages(
     arguments: &ExplainArgs,
     arrival: Arrival,
@@ -70,12 +73,12 @@ fn stages(
         Ok(canonical) => canonical,
         Err(refusal) => return refused("canonical", &refusal),
     };
-    println!("canonical    {} {} {}", line.method, canonical.host(), canonical.path());
+    say(format_args!("canonical    {} {} {}", line.method, canonical.host(), canonical.path()));
     let Some(listener) = listener_of(&snapshot.listeners, scheme, port, canonical.host()) else {
-        println!("listener     refused: 404, no listener answers for this host over {}", word(scheme));
+        say(format_args!("listener     refused: 404, no listener answers for this host over {}", word(scheme)));
         return ExitCode::FAILURE;
     };
-    println!("listener     {} (port {})", listener.id, listener.port);
+    say(format_args!("listener     {} (port {})", listener.id, listener.port));
     let candidates = match candidates(listener, &line, &canonical, &request) {
         Ok(candidates) => candidates,
         Err(refusal) => return refused("route", &refusal),
@@ -85,7 +88,7 @@ fn stages(
         Err(refusal) => return refused("model", &refusal),
     };
     if let (Candidates::ByModel, _) | (_, Some(_)) = (candidates, &model) {
-        println!("model        {}", model.as_deref().unwrap_or("none is named"));
+        say(format_args!("model        {}", model.as_deref().unwrap_or("none is named")));
     }
     match candidates.choose(listener, &line, &canonical, &request, model.as_deref()) {
         Ok(Match { rule, .. }) => explain_rule(rule, snapshot),
@@ -93,32 +96,30 @@ fn stages(
     }
 }
 
-#[expect(clippy::print_stdout, reason = "what was asked for goes to standard output")]
 fn refused(stage: &str, refusal: &Refusal) -> ExitCode {
-    println!("{stage:<12} refused: {} {}: {}", refusal.status.as_u16(), refusal.code, refusal.message);
+    say(format_args!("{stage:<12} refused: {} {}: {}", refusal.status.as_u16(), refusal.code, refusal.message));
     ExitCode::FAILURE
 }
 
-#[expect(clippy::print_stdout, reason = "what was asked for goes to standard output")]
 fn explain_rule(rule: &Rule, snapshot: &Snapshot) -> ExitCode {
     let name = rule.name.as_deref().map(|name| format!(" `{name}`")).unwrap_or_default();
-    println!("route        {}, rule {}{name} ({})", rule.route, rule.index, rule.location);
+    say(format_args!("route        {}, rule {}{name} ({})", rule.route, rule.index, rule.location));
     let (policy, location) = match &rule.access {
         Access::Anonymous { policy, location } | Access::Providers { policy, location, .. } => (policy, location),
     };
     match authorize(&rule.access, &Caller::anonymous()) {
-        Ok(_) => println!("access       anyone, says {policy} ({location})"),
+        Ok(_) => say(format_args!("access       anyone, says {policy} ({location})")),
         Err(denial) => {
-            println!("access       refused: 401, {denial}, says {policy} ({location})");
+            say(format_args!("access       refused: 401, {denial}, says {policy} ({location})"));
             return ExitCode::FAILURE;
         }
     }
     if let Some(redirect) = &rule.filters.redirect {
-        println!("answer       redirect, {}", redirect.status);
+        say(format_args!("answer       redirect, {}", redirect.status));
         return ExitCode::SUCCESS;
     }
     if rule.backends.is_empty() {
-        println!("backend      refused: 500, the rule has none");
+        say(format_args!("backend      refused: 500, the rule has none"));
         return ExitCode::FAILURE;
     }
     let total: u32 = rule.backends.iter().map(|backend| backend.weight).sum();
@@ -130,10 +131,10 @@ fn explain_rule(rule: &Rule, snapshot: &Snapshot) -> ExitCode {
                 let found = snapshot.backends.get(id.0 as usize);
                 let document = found.map(|backend| backend.document.to_string()).unwrap_or_default();
                 let endpoints = found.map_or(0, |backend| backend.endpoints.len());
-                println!("backend      {share:>3.0} % {document}, {endpoints} endpoints");
+                say(format_args!("backend      {share:>3.0} % {document}, {endpoints} endpoints"));
                 reachable |= backend.weight > 0;
             }
-            Err(unresolved) => println!("backend      {share:>3.0} % refused: 500, {unresolved}"),
+            Err(unresolved) => say(format_args!("backend      {share:>3.0} % refused: 500, {unresolved}")),
         }
     }
     if reachable { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -199,6 +200,11 @@ fn model_of(
     let read = prompt::read(candidates.need(snapshot), line, canonical, request);
     // The body is in memory, so nothing is waited for.
     read.now_or_never().unwrap_or_else(|| Err(Refusal::internal()))
+}
+
+/// What was asked for goes to standard output. Whoever has read enough may close it.
+fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
 fn word(scheme: Scheme) -> &'static str {

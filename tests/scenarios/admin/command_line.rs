@@ -151,3 +151,17 @@ fn what_cannot_be_logged_as_asked_is_the_users_mistake() {
     assert_eq!((code(&output), text(&output.stdout)), (Some(1), String::new()));
     assert!(text(&output.stderr).contains("PORTCULLIS_LOG"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn whoever_has_read_enough_may_close_standard_output() {
+    let folder = documents();
+    let explain = ["explain", "--config", path(&folder), "GET", "http://edge.test/v1"];
+    for arguments in [&["schema"][..], &["schema", "--crd"], &["check", "--format", "json", path(&folder)], &explain] {
+        let mut command = std::process::Command::new(portcullis_tests::harness::binary("portcullis"));
+        command.args(arguments).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((code(&output), text(&output.stderr)), (Some(0), String::new()), "{arguments:?}");
+    }
+}
