@@ -599,6 +599,8 @@ pub struct DocumentStatus {
     pub document: DocumentId,
     /// Where it is written.
     pub location: Location,
+    /// Which change of it the conditions are about, where a cluster counted changes (`metadata.generation`).
+    pub generation: Option<i64>,
     /// Conditions of the document itself (`Gateway`: Accepted, Programmed; own kinds: Accepted).
     pub conditions: Vec<Condition>,
     /// Conditions by parent (routes: per Gateway; policies: per ancestor).

@@ -115,12 +115,13 @@ struct DocumentLine<'a> {
 
 impl<'a> DocumentLine<'a> {
     fn new(status: &'a DocumentStatus) -> Self {
+        let listeners = status.listeners.iter();
         Self {
             document: DocumentName::new(&status.document),
             location: status.location.to_string(),
-            conditions: conditions(&status.conditions),
-            parents: status.parents.iter().map(ParentLine::new).collect(),
-            listeners: status.listeners.iter().map(ListenerStatusLine::new).collect(),
+            conditions: conditions(&status.conditions, status.generation),
+            parents: status.parents.iter().map(|parent| ParentLine::new(parent, status.generation)).collect(),
+            listeners: listeners.map(|listener| ListenerStatusLine::new(listener, status.generation)).collect(),
         }
     }
 }
@@ -135,12 +136,12 @@ struct ParentLine<'a> {
 }
 
 impl<'a> ParentLine<'a> {
-    fn new(status: &'a ParentStatus) -> Self {
+    fn new(status: &'a ParentStatus, generation: Option<i64>) -> Self {
         Self {
             parent: DocumentName::new(&status.parent),
             section_name: status.section_name.as_deref(),
             port: status.port,
-            conditions: conditions(&status.conditions),
+            conditions: conditions(&status.conditions, generation),
         }
     }
 }
@@ -161,13 +162,13 @@ struct KindLine<'a> {
 }
 
 impl<'a> ListenerStatusLine<'a> {
-    fn new(status: &'a ListenerStatus) -> Self {
+    fn new(status: &'a ListenerStatus, generation: Option<i64>) -> Self {
         let kinds = status.supported_kinds.iter();
         Self {
             name: &status.name,
             attached_routes: status.attached_routes,
             supported_kinds: kinds.map(|(group, kind)| KindLine { group, kind }).collect(),
-            conditions: conditions(&status.conditions),
+            conditions: conditions(&status.conditions, generation),
         }
     }
 }
@@ -177,14 +178,17 @@ struct ConditionLine<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
     status: &'static str,
+    #[serde(rename = "observedGeneration", skip_serializing_if = "Option::is_none")]
+    observed_generation: Option<i64>,
     reason: &'a str,
     message: &'a str,
 }
 
-fn conditions(conditions: &[Condition]) -> Vec<ConditionLine<'_>> {
+fn conditions(conditions: &[Condition], generation: Option<i64>) -> Vec<ConditionLine<'_>> {
     let lines = conditions.iter().map(|condition| ConditionLine {
         kind: condition.kind,
         status: if condition.status { "True" } else { "False" },
+        observed_generation: generation,
         reason: condition.reason,
         message: &condition.message,
     });

@@ -64,6 +64,7 @@ fn example_snapshot() -> SnapshotPage {
             DocumentStatus {
                 document: id("Gateway", "edge"),
                 location: location(1),
+                generation: Some(3),
                 conditions: vec![condition("Accepted", true)],
                 parents: Vec::new(),
                 listeners: vec![ListenerStatus {
@@ -76,6 +77,7 @@ fn example_snapshot() -> SnapshotPage {
             DocumentStatus {
                 document: id("HTTPRoute", "chat"),
                 location: location(20),
+                generation: None,
                 conditions: Vec::new(),
                 parents: vec![ParentStatus {
                     parent: id("Gateway", "edge"),
@@ -158,6 +160,11 @@ async fn the_snapshot_page_says_how_each_document_fared() {
     let (status, page) = fetch_json(address, "/snapshot").await;
     let gateway = "gateway.networking.k8s.io";
     let condition = |kind, status| json!([{"type": kind, "status": status, "reason": kind, "message": "a \"word\""}]);
+    let of_third_change = |kind| {
+        let mut conditions = condition(kind, "True");
+        conditions[0]["observedGeneration"] = json!(3);
+        conditions
+    };
     assert_eq!(status, 200);
     assert_eq!(
         page,
@@ -170,12 +177,12 @@ async fn the_snapshot_page_says_how_each_document_fared() {
                 {
                     "group": gateway, "kind": "Gateway", "namespace": "inference", "name": "edge",
                     "location": "gateway.yaml:1:1",
-                    "conditions": condition("Accepted", "True"),
+                    "conditions": of_third_change("Accepted"),
                     "parents": [],
                     "listeners": [{
                         "name": "https", "attachedRoutes": 1,
                         "supportedKinds": [{"group": gateway, "kind": "HTTPRoute"}],
-                        "conditions": condition("Programmed", "True"),
+                        "conditions": of_third_change("Programmed"),
                     }],
                 },
                 {

@@ -65,6 +65,7 @@ impl Statuses {
                 DocumentStatus {
                     document: document.id.clone(),
                     location: document.location("metadata.name"),
+                    generation: document.value.metadata().generation,
                     conditions: collected.conditions,
                     parents: collected.parents,
                     listeners: collected.listeners,
