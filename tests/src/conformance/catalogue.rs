@@ -2,7 +2,10 @@
 
 use super::{
     Kind, Test,
-    cases::{backend_tls, gateway, grpc_route, http_filters, http_matching, http_references, http_traffic, tls_route},
+    cases::{
+        backend_tls, gateway, generations, grpc_route, http_filters, http_matching, http_references, http_traffic,
+        tls_route,
+    },
 };
 
 macro_rules! tests {
@@ -15,7 +18,6 @@ macro_rules! tests {
     (@kind - $reason:expr) => { Kind::NotRun($reason) };
 }
 
-const GENERATIONS: &str = "changes of `metadata.generation` are counted by an API server";
 const OBJECTS: &str = "looks at objects that a controller makes in a cluster";
 const ADDRESSES: &str = "an address that cannot be bound refuses the revision, which stays as it was";
 const SUPPORTED: &str = "is about gateways that lack what this one has";
@@ -31,7 +33,7 @@ pub(super) const TESTS: &[Test] = tests! {
     "BackendTLSPolicyInvalidCACertificateRef" ["backendtlspolicy-invalid-ca-certificate-ref"]
         backend_tls::invalid_authority;
     "BackendTLSPolicyInvalidKind" ["backendtlspolicy-invalid-kind"] backend_tls::invalid_kind;
-    "BackendTLSPolicyObservedGenerationBump" - GENERATIONS;
+    "BackendTLSPolicyObservedGenerationBump" ["backendtlspolicy-observed-generation-bump"] generations::policy;
     "BackendTLSPolicySANValidation" ["backendtlspolicy-san"] backend_tls::subject_alt_names;
     "BackendTLSPolicyTLSRouteTerminate" ["backendtlspolicy-tlsroute-terminate"] backend_tls::terminated_tls_route;
 
@@ -42,7 +44,7 @@ pub(super) const TESTS: &[Test] = tests! {
     "GRPCRouteRequestHeaderModifier" ["grpcroute-request-header-modifier"] grpc_route::request_headers;
     "GRPCRouteWeight" ["grpcroute-weight"] grpc_route::weights;
 
-    "GatewayClassObservedGenerationBump" - GENERATIONS;
+    "GatewayClassObservedGenerationBump" ["gatewayclass-observed-generation-bump"] generations::gateway_class;
     "GatewayFrontendClientCertificateValidation" ["gateway-with-clientcertificate-validation"]
         gateway::client_validation;
     "GatewayFrontendClientCertificateValidationInsecureFallback"
@@ -64,7 +66,7 @@ pub(super) const TESTS: &[Test] = tests! {
         gateway::unsupported_protocol;
     "GatewayModifyListeners" ["gateway-modify-listeners"] gateway::modify_listeners;
     "GatewayNameMaximumLength" ["gateway-name-maximum-length"] gateway::long_name;
-    "GatewayObservedGenerationBump" - GENERATIONS;
+    "GatewayObservedGenerationBump" ["gateway-observed-generation-bump"] generations::gateway;
     "GatewayOptionalAddressValue" ["gateway-optional-address-value"] gateway::address_without_value;
     "GatewaySecretInvalidReferenceGrant" ["gateway-secret-invalid-reference-grant"] gateway::secret_invalid_grant;
     "GatewaySecretMissingReferenceGrant" ["gateway-secret-missing-reference-grant"] gateway::secret_missing_grant;
@@ -118,7 +120,7 @@ pub(super) const TESTS: &[Test] = tests! {
     "HTTPRouteMultipleGateways" ["httproute-multiple-gateways"] http_matching::multiple_gateways;
     "HTTPRouteNamedRule" ["httproute-named-rule"] http_matching::named_rules;
     "HTTPRouteNoBackendRefs" ["httproute-omitted-backendrefs"] http_references::no_backends;
-    "HTTPRouteObservedGenerationBump" - GENERATIONS;
+    "HTTPRouteObservedGenerationBump" ["httproute-observed-generation-bump"] generations::http_route;
     "HTTPRoutePartiallyInvalidViaInvalidReferenceGrant"
         ["httproute-partially-invalid-via-invalid-reference-grant"] http_references::partially_invalid;
     "HTTPRoutePathMatchOrder" ["httproute-path-match-order"] http_matching::path_order;

@@ -467,3 +467,89 @@ impl Captured {
         self.echo["pod"].as_str().unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn door() -> Door {
+        Door::new("127.0.0.1:18080".parse().unwrap(), 80)
+    }
+
+    /// A plain echo of `GET /a` by a pod of `backend`, with headers `(name, value)` of the answer.
+    fn echoed(headers: &[(&str, &str)]) -> Captured {
+        let echo = json!({
+            "path": "/a", "host": "a.test", "method": "GET", "namespace": INFRA, "pod": "backend-7d9f-0",
+            "headers": {"x-one": ["1"], "x-two": ["2", "3"]}, "tls": null,
+        });
+        let headers = pairs(&[headers, &[("Content-Type", "application/json")]].concat());
+        Captured::new(200, headers.into_iter(), echo.to_string().as_bytes())
+    }
+
+    #[test]
+    fn what_arrived_is_compared() {
+        let check = |case: Case, fits: bool| {
+            let result = case.check(&door(), &echoed(&[]));
+            assert_eq!(result.is_ok(), fits, "{case:?}: {result:?}");
+        };
+        check(get("/a"), true);
+        check(get("/a").host("a.test").reaches("backend").with(&[("X-One", "1")]), true);
+        check(get("/b"), false);
+        check(get("/b").arrives_at("/a"), true);
+        check(get("/a").host("b.test"), false);
+        check(get("/a").arrives_for("b.test"), false);
+        check(request("POST", "/a"), false);
+        check(get("/a").reaches("other"), false);
+        check(get("/a").in_namespace("other"), false);
+        check(get("/a").status(&[404]), false);
+        check(get("/a").with(&[("X-One", "2")]), false);
+        check(get("/a").arrives_with(&[("X-Two", "2,3")]), true);
+        check(get("/a").arrives_with(&[("X-Three", "3")]), false);
+        check(get("/a").arrives_without(&["X-Three"]), true);
+        check(get("/a").arrives_without(&["X-One"]), false);
+        check(get("/a").sni("a.test"), false);
+        check(get("/a").shows_backend("a certificate"), false);
+        check(get("/a").stays_at_the_gateway(), false);
+    }
+
+    #[test]
+    fn what_was_answered_is_compared() {
+        let check = |case: Case, fits: bool| {
+            let captured = echoed(&[("X-Set", "a"), ("X-Set", "b"), ("X-List", "a, b")]);
+            assert_eq!(case.check(&door(), &captured).is_ok(), fits, "{case:?}");
+        };
+        check(get("/a").answer_has(&[("x-set", "a,b")]), true);
+        check(get("/a").answer_has(&[("x-set", "a")]), false);
+        check(get("/a").answer_has(&[("x-list", "a,b")]), false);
+        check(get("/a").answer_has_one_of("x-list", &["b,a", "a,b"]), true);
+        check(get("/a").answer_has_one_of("x-list", &["b,a"]), false);
+        check(get("/a").answer_lacks(&["x-other"]), true);
+        check(get("/a").answer_lacks(&["x-list"]), false);
+    }
+
+    #[test]
+    fn redirects_are_compared() {
+        let check = |location: &str, expected: Redirect, fits: bool| {
+            let headers = pairs(&[("Location", location)]);
+            let captured = Captured::new(302, headers.into_iter(), b"");
+            let case = get("/a").redirects(302, expected);
+            assert_eq!(case.check(&door(), &captured).is_ok(), fits, "{location} {case:?}");
+        };
+        let to = Redirect::default;
+        check("http://127.0.0.1/a", to(), true);
+        check("http://127.0.0.1:80/a", to(), true);
+        check("http://127.0.0.1:81/a", to(), false);
+        check("http://127.0.0.1/b", to(), false);
+        check("https://127.0.0.1/a", to(), false);
+        check("https://127.0.0.1/a", Redirect { scheme: Some("https"), ..to() }, true);
+        check("http://a.test/a", Redirect { host: Some("b.test"), ..to() }, false);
+        check(
+            "http://a.test:8080/b",
+            Redirect { host: Some("a.test"), port: Some(8080), path: Some("/b"), ..to() },
+            true,
+        );
+        check("http://a.test/b", Redirect { port: Some(8080), path: Some("/b"), ..to() }, false);
+    }
+}

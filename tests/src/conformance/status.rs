@@ -92,6 +92,17 @@ impl Status {
         assert!(condition.is_among(conditions), "{kind} {name} has no {condition:?}: {conditions:#}");
     }
 
+    /// Every condition of a document is about this change of it.
+    pub(super) fn conditions_are_about(&self, kind: &str, namespace: &str, name: &str, generation: i64) {
+        let document = self.document(kind, namespace, name);
+        let of = |field: &str| document[field].as_array().unwrap().iter().map(|part| &part["conditions"]);
+        let lists = [&document["conditions"]].into_iter().chain(of("parents")).chain(of("listeners"));
+        let conditions: Vec<_> = lists.flat_map(|list| list.as_array().unwrap()).collect();
+        assert!(!conditions.is_empty(), "{kind} {name} has no conditions");
+        let is_about_it = |condition: &&&Value| condition["observedGeneration"] == generation;
+        assert!(conditions.iter().all(|condition| is_about_it(&condition)), "{kind} {name}: {conditions:#?}");
+    }
+
     /// A Gateway has a condition.
     pub(super) fn gateway_has(&self, name: &str, condition: Condition) {
         self.document_has("Gateway", INFRA, name, condition);

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::future::join_all;
+
 use super::{SAME_NAMESPACE, V1, V2, V3, http_filters::modified};
 use crate::{
     conformance::{
@@ -105,14 +107,15 @@ async fn settled(count: impl AsyncFn() -> usize) -> usize {
 
 /// Requests that fail at first, each its own, and what becomes of them.
 async fn expect_retried(door: &Door, path: &str, failing: &[(&str, &str)], statuses: &[u16]) {
-    for _ in 0..CONSECUTIVE {
+    let sent = (0..CONSECUTIVE).map(|_| async {
         let case = get(path).marked("uuid", &unique()).reaches(V3).status(statuses);
         let case = failing.iter().fold(case, |case, (name, value)| case.marked(name, value));
         let captured = door.send(&case).await.unwrap();
         if let Err(fault) = case.check(door, &captured) {
             panic!("{}: {fault}", case.path());
         }
-    }
+    });
+    join_all(sent).await;
 }
 
 pub(in crate::conformance) async fn retry(suite: Suite) {

@@ -2,6 +2,7 @@
 
 pub(super) mod backend_tls;
 pub(super) mod gateway;
+pub(super) mod generations;
 pub(super) mod grpc_route;
 pub(super) mod http_filters;
 pub(super) mod http_matching;
