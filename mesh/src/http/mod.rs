@@ -4,6 +4,9 @@
 //! - [`head`], [`framing`] and [`wire`] are HTTP/1.1's grammar and buffers, used on both sides;
 //! - [`h1_server`] and [`h2_server`] hold a connection that somebody made to us, [`serve`] chooses between them;
 //! - [`h1_client`] and [`h2_client`] hold one that we made.
+//!
+//! A tunnel (WebSocket) begins with an upgrade of HTTP/1.1. Extended CONNECT over HTTP/2 (RFC 8441) is not offered:
+//! clients learn so from our settings and open a connection of HTTP/1.1, and no stream escapes the bounds of messages.
 
 mod cork;
 pub mod framing;

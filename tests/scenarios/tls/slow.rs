@@ -1,8 +1,12 @@
 //! Clients that take their time over a handshake.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
-use portcullis_tests::harness::{PATIENCE, RawClient};
+use portcullis_tests::harness::{Options, PATIENCE, RawClient, eventually};
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::Simple;
 
@@ -40,4 +44,32 @@ async fn a_handshake_that_is_not_done_in_five_seconds_is_given_up() {
     }
     let counted = simple.gateway.metric("portcullis_tls_handshakes_total", &["outcome=\"timed_out\""]).await;
     assert!((counted - 3.0).abs() < f64::EPSILON, "{counted}");
+}
+
+/// Connects from this address of the loopback network.
+async fn connect_from(source: &str, to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{source}:0").parse().unwrap()).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
+#[tokio::test]
+async fn one_source_has_so_many_handshakes_under_way_and_others_do_not_notice() {
+    let arguments = vec!["--handshakes-per-source-max".to_owned(), "8".to_owned()];
+    let simple = Simple::start_with(Options { arguments, ..Options::default() }).await;
+    let mut waiting = Vec::new();
+    for _ in 0..8 {
+        waiting.push(RawClient::over(connect_from("127.0.0.2", simple.address).await));
+    }
+    // The ninth is closed at once, long before any handshake's deadline.
+    let mut refused = RawClient::over(connect_from("127.0.0.2", simple.address).await);
+    assert!(refused.read_until_close(Duration::from_secs(3)).await.is_some(), "one too many is closed");
+    simple.check_it_serves().await;
+    // Those that finish their handshake make room, and so do those that go.
+    drop(waiting.pop());
+    eventually("there is room again", async || {
+        let wire = connect_from("127.0.0.2", simple.address).await;
+        simple.tls().over(wire).await.is_ok()
+    })
+    .await;
 }

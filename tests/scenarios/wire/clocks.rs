@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use portcullis_tests::harness::{H2Client, H2Options, H2Origin, H2Reply, Origin, RawClient, Reply};
+use portcullis_tests::harness::{H2Client, H2Options, H2Origin, H2Reply, Origin, RawClient, Reply, eventually};
 use tokio::net::TcpListener;
 
 use super::{before_inference, before_with_rule};
@@ -101,14 +101,22 @@ async fn a_server_that_falls_silent_within_its_answer_is_given_up() {
     client.send(get()).await;
     assert!(client.try_answer().await.is_err(), "what is cut short does not look whole");
 
-    let origin = H2Origin::start(H2Options::default(), |_| H2Reply::Begin(Response::new(Bytes::from("piece")))).await;
-    let documents = crate::texts::service("app", "kubernetes.io/h2c", &[origin.address()])
-        + &crate::texts::route("/app", "app", "");
+    let origin = H2Origin::start(H2Options::default(), |_| {
+        let answer = Response::builder().header("content-type", "application/grpc");
+        H2Reply::Begin(answer.body(Bytes::from_static(b"\0\0\0\0\0")).unwrap())
+    })
+    .await;
+    let documents = crate::texts::inference("llm", "kserve-v2", &[origin.address()], SHORT)
+        + &crate::texts::inference_route("/", "llm", "");
     let (_gateway, address) = super::started(&documents).await;
-    let mut client = RawClient::connect(address).await;
-    client.send("GET /app HTTP/1.1\r\nhost: a.test\r\n\r\n").await;
-    // A Service has no clocks of its own but the defaults, which are longer than this test.
-    assert_eq!(client.head().await.status, 200);
+    let request = Request::post("http://a.test/inference.GRPCInferenceService/ModelStreamInfer")
+        .header("content-type", "application/grpc")
+        .body(&b"\0\0\0\0\0"[..])
+        .unwrap();
+    let answer = H2Client::connect(address).await.send(request).await.unwrap();
+    let trailers = answer.trailers.expect("gRPC is told by a status");
+    assert_ne!(trailers["grpc-status"], "0");
+    eventually("the server is told too", async || origin.cancelled().len() == 1).await;
 }
 
 #[tokio::test]

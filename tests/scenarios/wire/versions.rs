@@ -165,8 +165,7 @@ async fn grpc_is_carried_over_h2_with_its_trailers_both_ways() {
         H2Reply::Answer(answer.body(Bytes::from_static(b"\0\0\0\0\x02hi")).unwrap(), Some(trailers.clone()))
     })
     .await;
-    // Nothing says that the Service speaks HTTP/2: the content type does.
-    let (_gateway, address) = super::before("", origin.address()).await;
+    let (_gateway, address) = super::before("kubernetes.io/h2c", origin.address()).await;
     let client = H2Client::connect(address).await;
     let request = Request::post("http://app.test/pkg.Greeter/Hello")
         .header("content-type", "application/grpc")
