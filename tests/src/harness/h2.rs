@@ -83,7 +83,8 @@ impl H2Client {
         let mut send = self.send.clone().ready().await?;
         let (answer, mut stream) = send.send_request(Request::from_parts(parts, ()), body.is_empty())?;
         if !body.is_empty() {
-            stream.send_data(body, true)?;
+            // Whoever refuses a request need not read it: what became of it is told by the answer.
+            let _ = stream.send_data(body, true);
         }
         read(answer.await?).await
     }
