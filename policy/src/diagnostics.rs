@@ -1,6 +1,6 @@
 //! What is wrong with documents: said all at once, underlined, with what to do.
 
-use std::{fmt::Write as _, ops::Range, sync::Arc};
+use std::{borrow::Cow, fmt::Write as _, ops::Range, sync::Arc};
 
 use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
 use serde_json::json;
@@ -78,6 +78,25 @@ impl Source {
             self.text.get(start..at).unwrap_or_default().chars().count()
         };
         Location { file: self.name.clone(), line: line as u32 + 1, column: column as u32 + 1 }
+    }
+
+    /// Whether a byte stands in a document that holds secrets, or may: what diagnostics quote goes to logs and pages.
+    fn is_secret(&self, at: usize) -> bool {
+        const BREAK: &str = "\n---";
+        let begin = self.text.get(..at).and_then(|before| before.rfind(BREAK)).unwrap_or(0);
+        let rest = self.text.get(begin..).unwrap_or_default();
+        let from_at = rest.get(at - begin..).unwrap_or_default();
+        let document = rest.get(..from_at.find(BREAK).map_or(rest.len(), |end| at - begin + end)).unwrap_or(rest);
+        let plain = |text: &str| text.trim_matches([' ', '\t', '\r', '"', '\'', '-', '[', ']']).to_owned();
+        let pairs = || {
+            let parts = document.lines().flat_map(|line| line.split(['{', '}', ',']));
+            parts.filter_map(|part| part.split_once(':')).map(|(key, value)| (plain(key), plain(value)))
+        };
+        let of_kind =
+            document.lines().any(|line| line.strip_prefix("kind:").is_some_and(|kind| plain(kind) == "Secret"));
+        let has = |name: &str| pairs().any(|(key, _)| key == name);
+        // A reference to a Secret also says `kind: Secret`, but it has no data.
+        of_kind || has("stringData") || (has("data") && pairs().any(|pair| pair == ("kind".into(), "Secret".into())))
     }
 
     /// The line that a byte stands in, from 0.
@@ -291,10 +310,22 @@ fn excerpt<'s>(source: &'s Source, marks: &[(AnnotationKind, &'s Span, &'s str)]
         let at = span.first_line();
         kind.span(at.start - start..at.end - start).label(*label)
     });
-    Snippet::source(source.text.get(start..end).unwrap_or_default())
-        .line_start(first + 1)
-        .path(&*source.name)
-        .annotations(annotations)
+    let lines = source.text.get(start..end).unwrap_or_default();
+    let is_secret = spans().any(|span| source.is_secret(span.start));
+    let shown =
+        if is_secret { Cow::Owned(lines.split_inclusive('\n').map(without_values).collect()) } else { lines.into() };
+    Snippet::source(shown).line_start(first + 1).path(&*source.name).annotations(annotations)
+}
+
+/// A line of a Secret: its key if it has one, and `*` for every letter of what follows. Lengths stay, and with them marks.
+fn without_values(line: &str) -> String {
+    let is_key = |key: &str| key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '.' | '-' | '_' | '"'));
+    let key = line.split_once(": ").or(line.trim_end().split_once(':')).map(|(key, _)| key).filter(|key| is_key(key));
+    let kept = key.map_or(0, str::len);
+    let masked =
+        |c: char| if c.is_alphanumeric() || matches!(c, '+' | '/' | '=') { "*".repeat(c.len_utf8()) } else { c.into() };
+    let (key, rest) = line.split_at(kept);
+    key.to_owned() + &rest.chars().map(masked).collect::<String>()
 }
 
 /// `2 errors, 1 warning`.
