@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, fmt, rc::Rc, sync::Arc, time::Duration};
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use http::{Method, StatusCode};
 use portcullis_mesh::{
     connections::AttemptError,
@@ -16,7 +16,13 @@ use portcullis_mesh::{
 };
 use portcullis_policy::snapshot::{DocumentId, Rule};
 
-use crate::{forward::Attempted, live::PortKey, record::Ending, refusal::Refusal, worker::Worker};
+use crate::{
+    forward::Attempted,
+    live::{Live, PortKey},
+    record::Ending,
+    refusal::Refusal,
+    worker::Worker,
+};
 
 /// Codes of refusals with a series of their own. There are fewer.
 const REFUSAL_CODES_MAX: usize = 100;
@@ -108,12 +114,15 @@ pub struct Metrics {
     resolved: RefCell<Resolved>,
 }
 
-/// Series by the address of what they are about, for as long as a revision lives; labels are looked up once.
+/// Series by the address of what they are about, for as long as a revision lives; labels are looked up once. By document
+/// they outlive it: what was counted of a route or backend is kept for as long as documents name it.
 #[derive(Default)]
 struct Resolved {
     generation: u64,
     routes: HashMap<usize, Rc<RouteMetrics>>,
     backends: HashMap<usize, Rc<BackendMetrics>>,
+    by_route: HashMap<DocumentId, Rc<RouteMetrics>>,
+    by_backend: HashMap<DocumentId, Rc<BackendMetrics>>,
     models: HashMap<Box<str>, Counter>,
     ports: HashMap<PortKey, Rc<PortMetrics>>,
 }
@@ -178,32 +187,38 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// A new revision: addresses mean other things now.
-    pub fn revision(&self, generation: u64) {
+    /// A new revision: addresses mean other things now, and what no document names any more leaves the page.
+    pub fn revision(&self, live: &Live) {
         let mut resolved = self.resolved.borrow_mut();
-        if resolved.generation != generation {
-            *resolved = Resolved {
-                generation,
-                models: std::mem::take(&mut resolved.models),
-                ports: std::mem::take(&mut resolved.ports),
-                ..Resolved::default()
-            };
+        if resolved.generation == live.generation {
+            return;
         }
+        resolved.generation = live.generation;
+        resolved.routes.clear();
+        resolved.backends.clear();
+        let documents: HashSet<&DocumentId> = live.snapshot.documents.iter().map(|status| &status.document).collect();
+        resolved.by_route.retain(|route, _| documents.contains(route));
+        let backends: HashSet<&DocumentId> = live.backends().iter().map(|backend| &backend.spec.document).collect();
+        resolved.by_backend.retain(|backend, _| backends.contains(backend));
     }
 
     /// The series of a rule's route.
     pub fn route(&self, rule: &Arc<Rule>) -> Rc<RouteMetrics> {
+        let resolved = &mut *self.resolved.borrow_mut();
         let key = Arc::as_ptr(rule) as usize;
-        let mut resolved = self.resolved.borrow_mut();
-        let make = || Rc::new(self.source.catalogue.route(format!("{}/{}", rule.route.namespace, rule.route.name)));
-        resolved.routes.entry(key).or_insert_with(make).clone()
+        let (by_route, route) = (&mut resolved.by_route, &rule.route);
+        let make = || Rc::new(self.source.catalogue.route(format!("{}/{}", route.namespace, route.name)));
+        let held = || by_route.entry(route.clone()).or_insert_with(make).clone();
+        resolved.routes.entry(key).or_insert_with(held).clone()
     }
 
     fn backend(&self, document: &DocumentId) -> Rc<BackendMetrics> {
+        let resolved = &mut *self.resolved.borrow_mut();
         let key = Arc::as_ptr(&document.name).cast::<u8>() as usize;
-        let mut resolved = self.resolved.borrow_mut();
+        let by_backend = &mut resolved.by_backend;
         let make = || Rc::new(self.source.catalogue.backend(document.to_string()));
-        resolved.backends.entry(key).or_insert_with(make).clone()
+        let held = || by_backend.entry(document.clone()).or_insert_with(make).clone();
+        resolved.backends.entry(key).or_insert_with(held).clone()
     }
 
     /// The series of a port.

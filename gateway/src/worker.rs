@@ -165,7 +165,7 @@ async fn run(worker: Rc<Worker>, lag: Gauge, mut inbox: mpsc::UnboundedReceiver<
                         *listening.doorway.port.borrow_mut() = port.clone();
                     }
                 }
-                worker.metrics.revision(live.generation);
+                worker.metrics.revision(&live);
                 *worker.live.borrow_mut() = Rc::new(live);
             }
             Command::Listen(key, port, socket, ready) => {

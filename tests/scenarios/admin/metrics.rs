@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis_tests::harness::{Origin, eventually};
+use portcullis_tests::harness::{Origin, Signal, eventually};
 
 use crate::edge::{Edge, http_route, inference_backend, named, to_inference};
 
@@ -161,4 +161,25 @@ async fn strangers_cannot_make_series() {
     }
     assert!(edge.gateway.metrics().await.len() < after.len() + 10_000);
     read(&edge.gateway.metrics().await);
+}
+
+#[tokio::test]
+async fn what_was_counted_of_a_route_outlives_a_reload() {
+    let (edge, _origin) = edge().await;
+    assert_eq!(edge.get("edge.test", "/", "").await.status, 200);
+    let counted = async |name: &str, label: &str| edge.gateway.metric(name, &[label]).await;
+    let route = "route=\"default/all\"";
+    assert_eq!(counted("portcullis_requests_total", route).await, 1.0);
+    for reloads in 1..=2 {
+        edge.gateway.signal(Signal::HUP);
+        let again = f64::from(reloads);
+        eventually("the documents are read again", async || {
+            counted("portcullis_config_reloads_total", "outcome=\"unchanged\"").await == again
+        })
+        .await;
+        assert_eq!(counted("portcullis_requests_total", route).await, again);
+        assert_eq!(counted("portcullis_upstream_attempts_total", "outcome=\"answered\"").await, again);
+        assert_eq!(edge.get("edge.test", "/", "").await.status, 200);
+        assert_eq!(counted("portcullis_requests_total", route).await, again + 1.0);
+    }
 }
