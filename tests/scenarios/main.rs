@@ -15,6 +15,7 @@ mod backends;
 mod clients;
 mod conformance;
 mod demo;
+mod documentation;
 mod edge;
 mod examples;
 mod filters;
