@@ -1,7 +1,7 @@
 //! One request, one screen: the stages of an exchange, in their order. Start here.
 //!
 //! Each line of [`stages`] is a stage and most stages are a file. A stage returns what a later one needs, or a
-//! [`Refusal`]; only [`exchange`] answers. Limits, guardrails and audit have their places marked: a document that asks
+//! [`Refusal`]; only [`Connection::handle`](Handler::handle) answers. Limits, guardrails and audit have their places marked: a document that asks
 //! for what does not exist yet is refused when it is loaded, never skipped here.
 
 use std::time::Instant;

@@ -16,7 +16,7 @@ use portcullis_gateway::{
 use portcullis_policy::{check::check, diagnostics, schema};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Our own fault (sysexits.h: `EX_SOFTWARE`).
 const EXIT_INTERNAL: u8 = 70;

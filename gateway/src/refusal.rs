@@ -1,7 +1,7 @@
 //! The one way in which a stage says no, and how each kind of client hears it.
 //!
 //! Stages return a [`Refusal`]; they never write answers. The exchange renders it once, in the [`Dialect`] of the
-//! client: [`render`] before the head of the answer has been sent, [`stream_error_event`] or [`grpc_trailers`] after it.
+//! client: [`render()`] before the head of the answer has been sent, [`stream_error_event`] or [`grpc_trailers`] after it.
 //! Texts for callers never contain a backend's address, a file name or anything a stranger sent that was not checked.
 
 mod catalogue;
