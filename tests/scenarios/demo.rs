@@ -104,6 +104,7 @@ async fn the_demo_speaks_both_versions_of_http_and_lists_its_models() {
     let admin = admin.split('/').next().unwrap().parse().unwrap();
     let page = RawClient::connect(admin).await.exchange("GET /readyz HTTP/1.1\r\nhost: admin\r\n\r\n").await;
     assert_eq!(page.status, 200, "{}", page.text());
+    assert_eq!(demo.stop().await, Some(0));
 }
 
 #[tokio::test]
@@ -139,4 +140,5 @@ async fn a_port_that_is_taken_is_told_with_what_to_do() {
     let refused = timeout(PATIENCE, demo(&["--listen", "0.0.0.0:0"]).output()).await.unwrap().unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("loopback"));
+    assert_eq!(demo_there.stop().await, Some(0));
 }

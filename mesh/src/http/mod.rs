@@ -493,7 +493,7 @@ impl Default for Limits {
             write_stall_timeout: Duration::from_secs(30),
             requests_per_connection_max: 1_000_000,
             h2_streams_max: 256,
-            h2_header_list_bytes_max: 32 * 1024,
+            h2_header_list_bytes_max: 16 * 1024,
             h2_pending_resets_max: 20,
             h2_local_resets_max: 100,
             h2_early_resets_max: 100,

@@ -261,6 +261,19 @@ async fn trickled_windows_do_not_hold_a_stream() {
         .await;
 }
 
+/// A4: 16 KiB, as RFC 9113 §6.5.2 counts: 32 bytes more for each field.
+#[tokio::test]
+async fn a_header_list_has_a_bound() {
+    let stage = Stage::start().await;
+    let mut raw = RawH2::connect(stage.address).await;
+    let whole = flag::END_HEADERS | flag::END_STREAM;
+    raw.send(frame(kind::HEADERS, whole, 1, &bomb(1000, 15))).await.unwrap();
+    assert_eq!(raw.fate(1).await, Fate::Answered(431));
+    assert_eq!(stage.reached().len(), 0);
+    raw.send(frame(kind::HEADERS, whole, 3, &bomb(1000, 14))).await.unwrap();
+    assert_eq!(raw.fate(3).await, Fate::Answered(200));
+}
+
 /// A5, CVE-2026-49975.
 #[tokio::test]
 async fn cookie_crumbs_count_like_other_fields() {
