@@ -1,5 +1,7 @@
 """What the scripts beside this one share: where the gateway is, and the facts that a script checks one by one."""
 
+import asyncio
+import inspect
 import os
 import traceback
 
@@ -13,7 +15,9 @@ def check(*facts) -> None:
     failed = 0
     for fact in facts:
         try:
-            fact()
+            told = fact()
+            if inspect.isawaitable(told):
+                asyncio.run(told)
             print("ok    ", fact.__name__)
         except Exception:
             failed += 1

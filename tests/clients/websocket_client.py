@@ -1,56 +1,68 @@
-"""The `websockets` library's client: messages of every kind and size, both ways, until either side closes."""
+"""The `websockets` library's client: messages of every kind and size, both ways, until either side closes.
 
-import concurrent.futures
+Its asyncio client, not the one that blocks: that one reads and writes TLS on two threads, and while the tickets of TLS 1.3
+are being read, OpenSSL may swallow what the other thread writes. Then the request never leaves.
+"""
+
+import asyncio
 import os
 
 import websockets
-from facts import URL, check, raises
-from websockets.sync.client import connect
+from facts import URL, check
+from websockets.asyncio.client import connect
 
-LIVE = URL.replace("https://", "wss://") + "/live"
-open_connection = lambda **options: connect(LIVE, max_size=2**24, open_timeout=30, **options)
+PATIENCE = 30
+WSS = URL.replace("https://", "wss://")
+open_connection = lambda **options: connect(WSS + "/live", max_size=2**24, open_timeout=PATIENCE, **options)
+soon = lambda awaited: asyncio.wait_for(awaited, PATIENCE)
 
 
-def messages_come_back_as_they_went():
-    with open_connection() as connection:
+async def failure(kind, awaited):
+    """The error of exactly this kind that something must end with."""
+    [outcome] = await asyncio.gather(awaited, return_exceptions=True)
+    assert type(outcome) is kind, f"{kind.__name__} was to be raised, not {outcome!r}"
+    return outcome
+
+
+async def messages_come_back_as_they_went():
+    async with open_connection() as connection:
         for message in ["", "text é", b"\x00\xff", "x" * 70_000, os.urandom(3_000_000)]:
-            connection.send(message)
-            assert connection.recv(timeout=30) == message, f"{len(message)} bytes"
+            await connection.send(message)
+            assert await soon(connection.recv()) == message, f"{len(message)} bytes"
 
 
-def a_subprotocol_is_agreed_upon():
-    with open_connection(subprotocols=["other", "chat"]) as connection:
+async def a_subprotocol_is_agreed_upon():
+    async with open_connection(subprotocols=["other", "chat"]) as connection:
         assert connection.subprotocol == "chat", connection.subprotocol
 
 
-def fragments_and_pings_pass():
-    with open_connection() as connection:
-        connection.send(["one", " ", "two"])
-        assert connection.recv(timeout=30) == "one two"
-        assert connection.ping(b"here?").wait(30), "no pong"
+async def fragments_and_pings_pass():
+    async with open_connection() as connection:
+        await connection.send(["one", " ", "two"])
+        assert await soon(connection.recv()) == "one two"
+        await soon(await connection.ping(b"here?"))
 
 
-def the_server_closes_with_its_own_words():
-    with open_connection() as connection:
-        connection.send("close")
-        error = raises(websockets.ConnectionClosedError, lambda: connection.recv(timeout=30))
+async def the_server_closes_with_its_own_words():
+    async with open_connection() as connection:
+        await connection.send("close")
+        error = await failure(websockets.ConnectionClosedError, soon(connection.recv()))
         assert (error.rcvd.code, error.rcvd.reason) == (4001, "as you wish"), error
 
 
-def many_talk_at_the_same_time():
-    def talk(number):
-        with open_connection() as connection:
+async def many_talk_at_the_same_time():
+    async def talk(number):
+        async with open_connection() as connection:
             for turn in range(10):
-                connection.send(f"{number} {turn}")
-                assert connection.recv(timeout=30) == f"{number} {turn}"
+                await connection.send(f"{number} {turn}")
+                assert await soon(connection.recv()) == f"{number} {turn}"
 
-    with concurrent.futures.ThreadPoolExecutor(8) as threads:
-        list(threads.map(talk, range(16)))
+    await asyncio.gather(*(talk(number) for number in range(16)))
 
 
-def no_upgrade_where_no_route_leads():
-    refused = lambda: connect(URL.replace("https://", "wss://") + "/elsewhere", open_timeout=30)
-    error = raises(websockets.exceptions.InvalidStatus, refused)
+async def no_upgrade_where_no_route_leads():
+    refused = connect(WSS + "/elsewhere", open_timeout=PATIENCE)
+    error = await failure(websockets.exceptions.InvalidStatus, refused)
     assert error.response.status_code == 404, error
 
 
