@@ -19,6 +19,11 @@ use super::PATIENCE;
 
 /// What a client says first (RFC 9113 §3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How much of a flood is sent at once, in bytes.
+const FLOOD_BATCH_BYTES: usize = 1024;
+/// How much of a flood is sent at most, in bytes: more than a sender's and a receiver's buffers hold (4 MiB and 32 MiB
+/// where the kernel is generous), so that not all of it can leave while the other end has yet to wake up.
+const FLOOD_BYTES_MAX: usize = 64 << 20;
 
 /// Types of frames (RFC 9113 §6).
 pub mod kind {
@@ -224,16 +229,18 @@ impl RawH2 {
         timeout(PATIENCE, sent).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Sends the same bytes until the other end is gone, at most so often. Says how often it did.
-    pub async fn repeat(&mut self, bytes: &[u8], times: usize) -> usize {
-        for sent in 0..times {
-            if self.is_closed() || self.send(bytes).await.is_err() {
-                return sent;
+    /// Sends the same frame until the other end is gone. Panics if more is taken than the kernel holds between two
+    /// sockets: then somebody reads it all.
+    pub async fn flood(&mut self, frame: &[u8]) {
+        let batch = frame.repeat((FLOOD_BATCH_BYTES / frame.len()).max(1));
+        for _ in 0..FLOOD_BYTES_MAX / batch.len() {
+            if self.is_closed() || self.send(&batch).await.is_err() {
+                return;
             }
             // Let the reader have its turn: a GOAWAY ends this.
             tokio::task::yield_now().await;
         }
-        times
+        panic!("all of {FLOOD_BYTES_MAX} bytes were taken, of frames like {:02x?}", &frame[..frame.len().min(16)]);
     }
 
     /// Sends a request of these fields without a body.
