@@ -1,8 +1,8 @@
 //! TLS on both sides: which listener a client means, who it is, and which backend we believe.
 //!
-//! Read [`port`] (the listeners of one port, chosen by server name), then [`accept`] (from a socket to a [`PeerTls`]),
+//! Read [`port`] (the listeners of one port, chosen by server name), then [`accept()`] (from a socket to a [`PeerTls`]),
 //! then [`client`] (towards backends). [`certificates`] is what listeners show and what is swapped live, [`termination`]
-//! is how a listener's handshakes are configured, [`splice`] carries the connections that are not terminated.
+//! is how a listener's handshakes are configured, [`splice()`] carries the connections that are not terminated.
 
 pub mod accept;
 pub mod certificates;
