@@ -134,25 +134,32 @@ impl Default for ChunkState {
 
 impl Chunked {
     fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, BodyError> {
-        loop {
-            if let ChunkState::Data { remaining } = &mut self.state {
-                if buffer.is_empty() {
-                    return Ok(Decoded::NeedMore);
-                }
+        self.skip_framing(buffer)?;
+        match &mut self.state {
+            ChunkState::Data { remaining } if !buffer.is_empty() => {
                 let n = usize::try_from(*remaining).unwrap_or(usize::MAX).min(buffer.len());
                 *remaining -= n as u64;
                 if *remaining == 0 {
                     self.state = ChunkState::DataCr;
                 }
-                return Ok(Decoded::Data(buffer.split_to(n).freeze()));
+                Ok(Decoded::Data(buffer.split_to(n).freeze()))
             }
-            if let ChunkState::Trailer = self.state {
-                return decode_trailer(buffer);
-            }
-            let Some(&byte) = buffer.first() else { return Ok(Decoded::NeedMore) };
-            buffer.advance(1);
-            self.state = self.step(byte)?;
+            ChunkState::Trailer => decode_trailer(buffer),
+            _ => Ok(Decoded::NeedMore),
         }
+    }
+
+    /// Takes what stands before the next data or the trailers: looked at byte by byte, taken at once.
+    fn skip_framing(&mut self, buffer: &mut BytesMut) -> Result<(), BodyError> {
+        let mut taken = 0;
+        while !matches!(self.state, ChunkState::Data { .. } | ChunkState::Trailer)
+            && let Some(&byte) = buffer.get(taken)
+        {
+            self.state = self.step(byte)?;
+            taken += 1;
+        }
+        buffer.advance(taken);
+        Ok(())
     }
 
     /// One byte of what frames the chunks. Only what RFC 9112 §7.1 writes: no sign, no space, no bare line feed.
