@@ -16,7 +16,7 @@ use http::{
     header::{CONNECTION, UPGRADE},
 };
 use portcullis_mesh::{
-    connections::{Answered, Attempt, AttemptError, Home, Target, UpstreamBody, Version},
+    connections::{Answered, Attempt, AttemptError, Chosen, Home, Target, UpstreamBody, Version},
     endpoints::{EndpointId, Outcome, Placement},
     http::{Answer, BodyError, Incoming, Interim, Tunnel, h1_client::SendError, h1_server::upgrade_fields},
 };
@@ -52,6 +52,7 @@ pub async fn forward(
     if let Some(protocol) = &outbound.upgrade {
         upgrade_fields(&mut outbound.head.headers, protocol.clone());
     }
+    let counted = worker.metrics.backend(&backend.spec.document);
     let mut attempts = Attempts::new(backend, outbound, record);
     loop {
         let (placement, home, attempt) = attempts.next(&worker, Instant::now())?;
@@ -59,16 +60,21 @@ pub async fn forward(
         let replayable = copy.is_some();
         let mut body = copy.unwrap_or_else(|| std::mem::take(&mut outbound.body));
         let outcome = {
-            let sent = pin!(home.send(&outbound.head, &mut body, attempt, &outbound.interim));
+            let chosen = |chosen| worker.metrics.connection(&counted, chosen);
+            let sent = pin!(home.send(&outbound.head, &mut body, attempt, &outbound.interim, chosen));
             attempts.within_deadline(sent).await
         };
         if !replayable {
             // Without a connection it has not been touched.
             outbound.body = body;
         }
-        worker.metrics.attempt(&backend.spec.document, &outcome);
+        worker.metrics.attempt(&counted, &outcome);
         let now = Instant::now();
-        match attempts.judge(outcome, placement, outbound, now)? {
+        let judged = attempts.judge(outcome, placement, outbound, now);
+        if let Some(made) = attempts.asked_of_budget.take() {
+            worker.metrics.retry(&counted, made);
+        }
+        match judged? {
             Judged::Again(pause) => {
                 if let Some(pause) = pause {
                     tokio::time::sleep(pause).await;
@@ -96,6 +102,8 @@ struct Attempts<'a> {
     replayable: bool,
     connect_failures: u32,
     retries: u32,
+    /// Whether the retry budget allowed what the last attempt asked of it, if that asked.
+    asked_of_budget: Option<bool>,
     avoid: SmallVec<[EndpointId; 4]>,
     /// The same endpoint, asked again on a fresh connection.
     again: Option<Placement>,
@@ -145,6 +153,7 @@ impl<'a> Attempts<'a> {
             replayable,
             connect_failures: 0,
             retries: 0,
+            asked_of_budget: None,
             avoid: SmallVec::new(),
             again: None,
         }
@@ -220,7 +229,7 @@ impl<'a> Attempts<'a> {
                 self.connect_failures += 1;
                 // Nothing has been sent, so another can be asked, whatever the request.
                 let may = self.connect_failures < CONNECT_ATTEMPTS_MAX;
-                if may && self.backend.endpoints.list().len() > 1 && self.backend.endpoints.may_retry(now) {
+                if may && self.backend.endpoints.list().len() > 1 && self.budget_allows(now) {
                     return Ok(self.elsewhere(&placement, outbound));
                 }
                 (Outcome::Cancelled, Refusal::upstream_unreachable().detail(error.to_string()))
@@ -256,10 +265,16 @@ impl<'a> Attempts<'a> {
 
     fn may_retry(&mut self, now: Instant, outbound: &Outbound<'_>) -> bool {
         let attempts_max = outbound.rule.retry.as_ref().map_or(1, |retry| retry.attempts);
-        self.replayable && self.retries < attempts_max && self.backend.endpoints.may_retry(now) && {
+        self.replayable && self.retries < attempts_max && self.budget_allows(now) && {
             self.retries += 1;
             true
         }
+    }
+
+    fn budget_allows(&mut self, now: Instant) -> bool {
+        let allowed = self.backend.endpoints.may_retry(now);
+        self.asked_of_budget = Some(allowed);
+        allowed
     }
 
     fn elsewhere(&mut self, placement: &Placement, outbound: &Outbound<'_>) -> Judged {
@@ -342,9 +357,11 @@ fn mirror(worker: &Rc<Worker>, live: &Live, outbound: &Outbound<'_>) {
         };
         let head = outbound.head.clone();
         let worker = worker.clone();
+        let counted = worker.metrics.backend(&backend.spec.document);
         worker.mirrors.set(worker.mirrors.get() + 1);
         tokio::task::spawn_local(async move {
-            copy_to_mirror(home, &head, body, attempt, placement).await;
+            let chosen = |chosen| worker.metrics.connection(&counted, chosen);
+            copy_to_mirror(home, &head, body, attempt, placement, chosen).await;
             worker.mirrors.set(worker.mirrors.get().saturating_sub(1));
         });
     }
@@ -356,10 +373,12 @@ async fn copy_to_mirror(
     mut body: Incoming,
     attempt: Attempt,
     placement: Placement,
+    chosen: impl Fn(Chosen),
 ) {
-    let mut sent = home.send(head, &mut body.replay().unwrap_or_default(), attempt, &Interim::Nowhere).await;
+    let mut copy = body.replay().unwrap_or_default();
+    let mut sent = home.send(head, &mut copy, attempt, &Interim::Nowhere, &chosen).await;
     if let Err(AttemptError::Stale) = sent {
-        sent = home.send(head, &mut body, Attempt { fresh: true, ..attempt }, &Interim::Nowhere).await;
+        sent = home.send(head, &mut body, Attempt { fresh: true, ..attempt }, &Interim::Nowhere, &chosen).await;
     }
     if let Ok(Answered::Response(mut response)) = sent {
         placement.report(Instant::now(), Outcome::Answered(response.status()));

@@ -5,7 +5,7 @@ use std::{cell::RefCell, fmt, rc::Rc, sync::Arc, time::Duration};
 use foldhash::{HashMap, HashSet};
 use http::{Method, StatusCode};
 use portcullis_mesh::{
-    connections::AttemptError,
+    connections::{AttemptError, Chosen},
     endpoints::Outcome,
     http::h1_client::SendError,
     telemetry::{
@@ -212,7 +212,8 @@ impl Metrics {
         resolved.routes.entry(key).or_insert_with(held).clone()
     }
 
-    fn backend(&self, document: &DocumentId) -> Rc<BackendMetrics> {
+    /// The series of a backend.
+    pub fn backend(&self, document: &DocumentId) -> Rc<BackendMetrics> {
         let resolved = &mut *self.resolved.borrow_mut();
         let key = Arc::as_ptr(&document.name).cast::<u8>() as usize;
         let by_backend = &mut resolved.by_backend;
@@ -290,8 +291,7 @@ impl Metrics {
     }
 
     /// An attempt at an endpoint.
-    pub fn attempt(&self, backend: &DocumentId, attempted: &Attempted) {
-        let backend = self.backend(backend);
+    pub fn attempt(&self, backend: &BackendMetrics, attempted: &Attempted) {
         let outcome = match attempted {
             Attempted::Done(Ok(answered)) => Outcome::Answered(answered.status()),
             Attempted::Done(Err(AttemptError::Dial(_))) => Outcome::ConnectFailed,
@@ -308,9 +308,16 @@ impl Metrics {
     }
 
     /// A retry was made, or the budget refused it.
-    pub fn retry(&self, backend: &DocumentId, made: bool) {
-        let backend = self.backend(backend);
+    pub fn retry(&self, backend: &BackendMetrics, made: bool) {
         self.shard.inc(if made { backend.retries_made() } else { backend.retries_refused() });
+    }
+
+    /// An attempt has the connection that it goes on.
+    pub fn connection(&self, backend: &BackendMetrics, chosen: Chosen) {
+        self.shard.inc(match chosen {
+            Chosen::Opened => backend.connections_opened(),
+            Chosen::Reused => backend.connections_reused(),
+        });
     }
 
     /// A request was not mirrored.

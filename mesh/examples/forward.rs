@@ -31,7 +31,7 @@ impl Handler for Forward {
         };
         let Ok(body) = body.gathered(65_536).await else { return Answer::Abort };
         loop {
-            match self.0.send(&head, &mut body.replay().unwrap_or_default(), attempt, &arrival.interim).await {
+            match self.0.send(&head, &mut body.replay().unwrap_or_default(), attempt, &arrival.interim, |_| {}).await {
                 Ok(Answered::Response(response)) => return Answer::Response(response),
                 Err(AttemptError::Stale) => attempt.fresh = true,
                 Ok(Answered::Upgraded(..)) | Err(_) => return Answer::Abort,

@@ -187,6 +187,15 @@ impl Answered {
     }
 }
 
+/// The connection that an attempt goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chosen {
+    /// It was made for this attempt.
+    Opened,
+    /// It was there already: idle, or shared with other streams.
+    Reused,
+}
+
 /// What an attempt may do.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt {
@@ -261,19 +270,22 @@ impl Home {
     }
 
     /// Sends one request (its fields cleansed, its URI with scheme and authority if HTTP/2 may be spoken) and waits for
-    /// the head of its answer. `body` is taken once there is a connection: after a [`DialError`] it is still there.
+    /// the head of its answer. `body` is taken once there is a connection: after a [`DialError`] it is still there, and `chosen` has
+    /// not been called.
     pub async fn send(
         self: &Rc<Self>,
         head: &http::request::Parts,
         body: &mut Incoming,
         attempt: Attempt,
         interim: &Interim,
+        chosen: impl Fn(Chosen),
     ) -> Result<Answered, AttemptError> {
         if attempt.version != Version::Http2
             && !attempt.fresh
             && !attempt.once
             && let Some(connection) = self.take_idle(attempt.at).await
         {
+            chosen(Chosen::Reused);
             let body = std::mem::take(body);
             let sent = connection.send(head, body, attempt, interim, self.clone()).await;
             return sent.map(Answered::from).map_err(|error| match error {
@@ -282,7 +294,7 @@ impl Home {
             });
         }
         // Rarer, and its future much larger: boxed, it costs the exchanges above nothing.
-        Box::pin(self.send_otherwise(head, body, attempt, interim)).await
+        Box::pin(self.send_otherwise(head, body, attempt, interim, chosen)).await
     }
 
     /// Sends over HTTP/2, or on a new connection.
@@ -292,12 +304,14 @@ impl Home {
         body: &mut Incoming,
         attempt: Attempt,
         interim: &Interim,
+        chosen: impl Fn(Chosen),
     ) -> Result<Answered, AttemptError> {
         let existing = if attempt.version == Version::Http1 || attempt.fresh { None } else { self.take_h2(None) };
         let dialled = match existing {
             Some(connection) => Dialled::Shared(connection),
             None => self.dial(attempt).await?,
         };
+        chosen(if let Dialled::Shared(_) = dialled { Chosen::Reused } else { Chosen::Opened });
         let body = std::mem::take(body);
         match dialled {
             Dialled::H1(connection) => connection

@@ -252,8 +252,6 @@ pub(super) struct BackendFamilies {
     retries: CounterFamily<2>,
     opened: CounterFamily<1>,
     reused: CounterFamily<1>,
-    sent: CounterFamily<1>,
-    received: CounterFamily<1>,
 }
 
 impl BackendFamilies {
@@ -276,17 +274,10 @@ impl BackendFamilies {
                 SERIES_MAX,
             ),
             reused: registry.counter(
-                count("portcullis_upstream_connections_reused", "Attempts that used an idle connection, by backend."),
-                ["backend"],
-                SERIES_MAX,
-            ),
-            sent: registry.counter(
-                Described::bytes("portcullis_upstream_sent_bytes", "Bytes sent to endpoints, by backend."),
-                ["backend"],
-                SERIES_MAX,
-            ),
-            received: registry.counter(
-                Described::bytes("portcullis_upstream_received_bytes", "Bytes received from endpoints, by backend."),
+                count(
+                    "portcullis_upstream_connections_reused",
+                    "Attempts on a connection that was there already, by backend.",
+                ),
                 ["backend"],
                 SERIES_MAX,
             ),
@@ -298,7 +289,7 @@ impl BackendFamilies {
 pub struct BackendMetrics {
     name: Arc<str>,
     families: Arc<BackendFamilies>,
-    slots: Slots<14>,
+    slots: Slots<12>,
 }
 
 impl BackendMetrics {
@@ -336,19 +327,9 @@ impl BackendMetrics {
         self.plain(OPENED, &self.families.opened)
     }
 
-    /// Attempts that used an idle connection.
+    /// Attempts on a connection that was there already.
     pub fn connections_reused(&self) -> Counter {
         self.plain(REUSED, &self.families.reused)
-    }
-
-    /// Bytes sent to its endpoints.
-    pub fn sent(&self) -> Counter {
-        self.plain(SENT, &self.families.sent)
-    }
-
-    /// Bytes received from its endpoints.
-    pub fn received(&self) -> Counter {
-        self.plain(RECEIVED, &self.families.received)
     }
 
     fn plain(&self, slot: usize, family: &CounterFamily<1>) -> Counter {
@@ -368,8 +349,6 @@ impl Drop for BackendMetrics {
                 RETRIES_MADE | RETRIES_REFUSED => self.families.retries.release(series),
                 OPENED => self.families.opened.release(series),
                 REUSED => self.families.reused.release(series),
-                SENT => self.families.sent.release(series),
-                RECEIVED => self.families.received.release(series),
                 _ => self.families.attempts.release(series),
             }
         }
@@ -381,8 +360,6 @@ const RETRIES_MADE: usize = 8;
 const RETRIES_REFUSED: usize = 9;
 const OPENED: usize = 10;
 const REUSED: usize = 11;
-const SENT: usize = 12;
-const RECEIVED: usize = 13;
 
 /// Series that are resolved when they are first used.
 struct Slots<const N: usize>(OnceLock<Box<[AtomicU32; N]>>);

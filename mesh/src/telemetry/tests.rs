@@ -41,10 +41,10 @@ fn everything(registry: &Arc<Registry>) -> impl Sized {
     worker.observe_duration(route.time_to_first_byte(), Duration::from_millis(2));
     let backend = catalogue.backend("inference/llama-8b");
     worker.inc(backend.attempts(Outcome::Answered(StatusCode::OK)));
-    for counter in [backend.retries_made(), backend.retries_refused(), backend.connections_opened()] {
+    for counter in [backend.retries_made(), backend.retries_refused()] {
         worker.inc(counter);
     }
-    for counter in [backend.connections_reused(), backend.sent(), backend.received()] {
+    for counter in [backend.connections_opened(), backend.connections_reused()] {
         worker.inc(counter);
     }
     worker.set(catalogue.loop_lag(0), 1_500_000);
@@ -159,7 +159,7 @@ fn series_of_routes_that_are_gone_make_room_for_others() {
         worker.observe_duration(route.duration(), Duration::from_millis(1));
         worker.observe_duration(route.time_to_first_byte(), Duration::from_millis(1));
         worker.inc(backend.attempts(Outcome::ConnectFailed));
-        worker.inc(backend.sent());
+        worker.inc(backend.connections_opened());
     };
     let (stays, behind) = (catalogue.route("stays"), catalogue.backend("stays"));
     count(&stays, &behind);
@@ -180,8 +180,8 @@ fn series_of_routes_that_are_gone_make_room_for_others() {
     let attempts = "portcullis_upstream_attempts_total{backend=\"stays\",outcome=\"connect_failed\"} 3";
     assert_eq!(lines(&registry, "portcullis_upstream_attempts_total"), [attempts]);
     assert_eq!(
-        lines(&registry, "portcullis_upstream_sent"),
-        ["portcullis_upstream_sent_bytes_total{backend=\"stays\"} 3"]
+        lines(&registry, "portcullis_upstream_connections_opened"),
+        ["portcullis_upstream_connections_opened_total{backend=\"stays\"} 3"]
     );
     drop((again, behind_again));
     assert_eq!(lines(&registry, "portcullis_requests_total"), [""; 0]);

@@ -164,6 +164,21 @@ async fn strangers_cannot_make_series() {
 }
 
 #[tokio::test]
+async fn connections_to_endpoints_are_counted_when_made_and_when_used_again() {
+    let (edge, origin) = edge().await;
+    // One connection of the client, so one worker.
+    let mut client = edge.client().await;
+    for _ in 0..3 {
+        assert_eq!(client.exchange("GET / HTTP/1.1\r\nhost: edge.test\r\n\r\n").await.status, 200);
+    }
+    let counted = async |what: &str| {
+        edge.gateway.metric(&format!("portcullis_upstream_connections_{what}_total"), &["default/main"]).await
+    };
+    assert_eq!((counted("opened").await, counted("reused").await), (1.0, 2.0));
+    assert_eq!(origin.connections(), 1);
+}
+
+#[tokio::test]
 async fn what_was_counted_of_a_route_outlives_a_reload() {
     let (edge, _origin) = edge().await;
     assert_eq!(edge.get("edge.test", "/", "").await.status, 200);

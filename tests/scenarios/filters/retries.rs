@@ -120,6 +120,9 @@ async fn retries_have_a_budget() {
     }
     let sent = origin.seen().len();
     assert!(sent > asked && sent < 2 * asked, "{sent} requests for {asked}: without a budget {}", 3 * asked);
+    let verdict = async |word: &str| edge.gateway.metric("portcullis_upstream_retries_total", &[word]).await;
+    assert_eq!(verdict("verdict=\"made\"").await, (sent - asked) as f64);
+    assert!(verdict("verdict=\"refused\"").await > 0.0);
 }
 
 #[tokio::test]
