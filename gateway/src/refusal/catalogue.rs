@@ -20,11 +20,6 @@ impl Refusal {
             .header(WWW_AUTHENTICATE, challenge)
     }
 
-    /// 403: authenticated, and not allowed. The reason in detail is for the log alone.
-    pub fn forbidden(code: &'static str) -> Self {
-        Self::new(Fault::Caller, StatusCode::FORBIDDEN, code, "you are not allowed to do this")
-    }
-
     /// 404: no rule.
     pub fn route_not_found() -> Self {
         Self::new(Fault::Caller, StatusCode::NOT_FOUND, "route_not_found", "no route matches this request")
@@ -89,16 +84,6 @@ impl Refusal {
         .grpc(Status::InvalidArgument)
     }
 
-    /// 417: an expectation other than `100-continue`.
-    pub fn expectation_failed() -> Self {
-        Self::new(
-            Fault::Caller,
-            StatusCode::EXPECTATION_FAILED,
-            "expectation_failed",
-            "the only expectation understood is 100-continue",
-        )
-    }
-
     /// 421: this connection does not answer for this host.
     pub fn misdirected() -> Self {
         Self::new(
@@ -109,31 +94,9 @@ impl Refusal {
         )
     }
 
-    /// 431: header fields beyond the bound.
-    pub fn head_too_large() -> Self {
-        Self::new(
-            Fault::Caller,
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "head_too_large",
-            "the request header fields are too large or too many",
-        )
-        .closing()
-        .grpc(Status::ResourceExhausted)
-    }
-
     /// 500: something here is broken.
     pub fn internal() -> Self {
         Self::new(Fault::Gateway, StatusCode::INTERNAL_SERVER_ERROR, "internal", "the gateway failed")
-    }
-
-    /// 500: the rule that the request met leads nowhere.
-    pub fn backend_unresolved() -> Self {
-        Self::new(
-            Fault::Gateway,
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "backend_unresolved",
-            "the route for this request has no valid backend",
-        )
     }
 
     /// 502: the answer, or its lack, breaks the protocol.
@@ -192,19 +155,6 @@ impl Refusal {
             "no endpoint of the backend is available",
         )
         .retry_after(Duration::from_secs(1))
-    }
-
-    /// 503: we have too much to do.
-    pub fn overloaded() -> Self {
-        Self::new(Fault::Gateway, StatusCode::SERVICE_UNAVAILABLE, "overloaded", "the gateway is overloaded")
-            .retry_after(Duration::from_secs(1))
-    }
-
-    /// 503: we are about to stop.
-    pub fn draining() -> Self {
-        Self::new(Fault::Gateway, StatusCode::SERVICE_UNAVAILABLE, "draining", "the gateway is about to stop")
-            .retry_after(Duration::from_secs(1))
-            .closing()
     }
 
     /// 504: the backend did not answer in time (first byte, or silence inside the answer).

@@ -77,12 +77,11 @@ fn answers_carry_what_their_status_demands() {
     let challenge = HeaderValue::from_static("Bearer");
     assert_eq!(header(&Refusal::unauthenticated("missing", challenge), "www-authenticate").as_deref(), Some("Bearer"));
     assert!(header(&Refusal::method_not_allowed(), "allow").is_some());
-    for refusal in [Refusal::no_endpoint(), Refusal::overloaded(), Refusal::draining(), Refusal::upstream_unreachable()]
-    {
+    for refusal in [Refusal::no_endpoint(), Refusal::retries_exhausted(), Refusal::upstream_unreachable()] {
         assert_eq!(refusal.status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(header(&refusal, "retry-after").as_deref(), Some("1"));
     }
-    let after = |after| header(&Refusal::overloaded().retry_after(after), "retry-after");
+    let after = |after| header(&Refusal::no_endpoint().retry_after(after), "retry-after");
     assert_eq!(after(Duration::from_millis(1)).as_deref(), Some("1"));
     assert_eq!(after(Duration::ZERO).as_deref(), Some("1"));
     assert_eq!(after(Duration::from_millis(1500)).as_deref(), Some("2"));
@@ -123,12 +122,11 @@ fn grpc_hears_the_status_that_fits() {
     };
     check(&Refusal::route_not_found(), Status::Unimplemented);
     check(&Refusal::malformed("duplicate_model", "x"), Status::InvalidArgument);
-    check(&Refusal::forbidden("x"), Status::PermissionDenied);
+    check(&Refusal::new(Fault::Caller, StatusCode::FORBIDDEN, "x", "no"), Status::PermissionDenied);
     check(&Refusal::no_endpoint(), Status::Unavailable);
     check(&Refusal::upstream_timeout(), Status::Unavailable);
     check(&Refusal::deadline_exceeded(), Status::DeadlineExceeded);
     check(&Refusal::body_too_large(9), Status::ResourceExhausted);
-    check(&Refusal::backend_unresolved(), Status::Unknown);
     check(&Refusal::internal().grpc(Status::Ok), Status::Unknown);
     let trailers = grpc_trailers(&Refusal::malformed("x", "100% wrong\n"));
     assert_eq!(trailers.get("grpc-message").unwrap(), "100%25 wrong%0A");
