@@ -98,7 +98,7 @@ impl LocalAuthority {
     /// Opens the authority in `directory`, or begins one there.
     pub fn open_or_create(directory: &Path, now: SystemTime) -> Result<Self, AuthorityError> {
         let issued = directory.join("issued");
-        fs::create_dir_all(&issued).map_err(|source| AuthorityError::Io { path: issued, source })?;
+        files::create_folders(&issued).map_err(|source| AuthorityError::Io { path: issued, source })?;
         refuse_mode(directory, 0o022, "write", "go-w")?;
 
         let key_path = directory.join("ca.key");

@@ -1,9 +1,9 @@
 //! Files that must never be seen half written, nor by others.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -13,8 +13,15 @@ static WRITTEN: AtomicU64 = AtomicU64::new(0);
 
 /// Only the owner reads and writes.
 pub(crate) const SECRET_MODE: u32 = 0o600;
+/// Only the owner enters.
+const FOLDER_MODE: u32 = 0o700;
 /// Everybody reads.
 pub(crate) const PUBLIC_MODE: u32 = 0o644;
+
+/// Creates `path` and the folders above it that are missing, closed to others from the first moment.
+pub(crate) fn create_folders(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)
+}
 
 /// Replaces `path` as one step: a reader, or a crash, sees the old content or the new.
 pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {

@@ -34,6 +34,18 @@ fn the_key_is_secret_and_the_certificate_is_not() {
 }
 
 #[test]
+fn folders_that_it_makes_are_closed_to_others() {
+    let folder = tempfile::tempdir().unwrap();
+    set_mode(folder.path(), 0o755);
+    let state = folder.path().join("state");
+    open(&state.join("authority"));
+    for made in [state.clone(), state.join("authority"), state.join("authority/issued")] {
+        assert_eq!(files::mode(&made).unwrap(), 0o700, "{}", made.display());
+    }
+    assert_eq!(files::mode(folder.path()).unwrap(), 0o755, "what was there keeps its mode");
+}
+
+#[test]
 fn what_was_issued_is_given_again_until_two_thirds_of_its_life() {
     let folder = tempfile::tempdir().unwrap();
     let now = SystemTime::now();

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -178,6 +179,9 @@ async fn certificates_of_the_local_authority_are_renewed_before_they_expire() {
     let address = gateway.addr("default/edge", 443).await;
     let authority = fs::read_to_string(gateway.state().join("authority/ca.pem")).unwrap();
     let tls = Tls::new().server_name(HOST).trusting(&authority);
+    for folder in [gateway.state(), gateway.state().join("authority")] {
+        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700, "{}", folder.display());
+    }
     let long = shown(&gateway).await;
     let expiry = gateway.metric("portcullis_certificate_expiry_timestamp_seconds", &["Certificate default/edge"]).await;
     let days = (expiry - unix_seconds(SystemTime::now())) / 86_400.0;
