@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderName, Method, StatusCode};
+use http::{HeaderName, Method, StatusCode, header::HOST};
 
 use super::{
     access::{AccessRules, uncovered},
@@ -561,6 +561,13 @@ fn header_matches(
                     .at(document.span(&format!("{path}.headers[{index}].name")), "has no effect"),
             );
             continue;
+        }
+        if name == HOST {
+            diagnostics.push(
+                Diagnostic::warning("never-matched", "the host is not matched as a header")
+                    .at(document.span(&format!("{path}.headers[{index}].name")), "never matched")
+                    .help("write `hostnames` in the route's `spec`"),
+            );
         }
         let at = || document.span(&format!("{path}.headers[{index}].value"));
         if let Some(value) = value_match(spec.kind, &spec.value, at, diagnostics) {
