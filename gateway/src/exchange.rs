@@ -45,7 +45,7 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
     };
     outbound.gather().await?;
     // The screening of what comes out wraps the answer's body here.
-    forward(&live, &permit, &mut outbound, record).await
+    forward(&live, &permit, &mut outbound, record).await.map_err(|refusal| outbound.readable(refusal))
 }
 
 impl Handler for Connection {

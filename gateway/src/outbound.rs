@@ -98,11 +98,14 @@ pub fn prepare<'t>(
     if let Some(answer) = answer_at_once(&rule.filters, line, &headers, &place, &mut grant) {
         return Ok(Prepared::Answer(answer));
     }
-    let chosen = pick_backend(rule, connection)?;
+    let chosen = pick_backend(rule, connection)
+        .map_err(|refusal| readable(refusal, grant.as_ref(), rule.filters.cors.as_ref()))?;
     if let Some(answer) = answer_at_once(&chosen.filters, line, &headers, &place, &mut grant) {
         return Ok(Prepared::Answer(answer));
     }
-    let backend = chosen.target.as_ref().copied().map_err(refuse_unresolved)?;
+    let cors = chosen.filters.cors.as_ref().or(rule.filters.cors.as_ref());
+    let target = chosen.target.as_ref().copied();
+    let backend = target.map_err(|why| readable(refuse_unresolved(why), grant.as_ref(), cors))?;
     let led_to = live.backend(backend).ok_or_else(Refusal::internal)?;
     // A tunnel cannot be screened or metered, so inference never gets one.
     let upgrade = upgrade.filter(|_| led_to.spec.dialect.is_none());
@@ -122,7 +125,7 @@ pub fn prepare<'t>(
     for filters in [&rule.filters, &chosen.filters] {
         apply(filters, &mut headers);
     }
-    let uri = target(line, canonical, path_change(&rule.filters, &chosen.filters), matched.prefix_len)?;
+    let uri = forwarded_target(line, canonical, path_change(&rule.filters, &chosen.filters), matched.prefix_len)?;
     let mirrors = mirrors(&rule.filters, &chosen.filters, connection);
     let (mut head, ()) = http::Request::new(()).into_parts();
     head.method = line.method.clone();
@@ -160,9 +163,24 @@ impl Outbound<'_> {
     pub async fn gather(&mut self) -> Result<(), Refusal> {
         let bytes_max = if self.mirrors.is_empty() { REPLAY_BYTES_MAX } else { MIRROR_BYTES_MAX };
         let body = std::mem::take(&mut self.body);
-        self.body = body.gathered(bytes_max).await.map_err(|error| refuse_body(&error))?;
+        self.body = body.gathered(bytes_max).await.map_err(|error| self.readable(refuse_body(&error)))?;
         Ok(())
     }
+
+    /// A refusal as the page that asked may read it.
+    pub fn readable(&self, refusal: Refusal) -> Refusal {
+        readable(refusal, self.cors.as_ref(), self.cors_settings())
+    }
+}
+
+/// Says in a refusal what its answer would have said to a browser: a page could not read it otherwise.
+fn readable(mut refusal: Refusal, grant: Option<&Grant>, settings: Option<&Cors>) -> Refusal {
+    if let (Some(grant), Some(settings)) = (grant, settings) {
+        let mut headers = HeaderMap::new();
+        grant.apply(settings, &mut headers);
+        refusal.headers.extend(headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+    refusal
 }
 
 /// Whether a backend may be sent what a client calls gRPC. One of plain HTTP/1.1 would not understand the HTTP/2 that comes
@@ -239,7 +257,7 @@ fn path_change<'f>(rule: &'f Filters, reference: &'f Filters) -> Option<&'f Path
 }
 
 /// Path and query to forward; the original's own bytes where nothing changes.
-fn target(
+fn forwarded_target(
     line: &Line,
     canonical: &Canonical<'_>,
     change: Option<&PathChange>,

@@ -1,6 +1,6 @@
 //! `CORS`: preflights are answered here, answers are marked, whatever the backend says about it.
 
-use portcullis_tests::harness::{Answer, Origin};
+use portcullis_tests::harness::{Answer, Origin, Reply};
 
 use crate::edge::{Edge, answer, http_route, service};
 
@@ -126,4 +126,23 @@ async fn preflights_are_answered_and_answers_are_marked() {
     let before = origin.seen().len();
     assert_eq!(edge.request("OPTIONS", "x.test", "/lists", "origin: https://app.test\r\n", "").await.status, 200);
     assert_eq!(origin.seen().len(), before + 1);
+}
+
+/// A page that cannot read a refusal shows its user a riddle.
+#[tokio::test]
+async fn refusals_are_marked_like_answers() {
+    let origin = Origin::start(|_| Reply::Reset(Vec::new())).await;
+    let cors = "{allowOrigins: ['https://app.test'], exposeHeaders: [x-request-id]}";
+    let nowhere = format!("- matches: [{{path: {{value: /none}}}}]\n  filters: [{{type: CORS, cors: {cors}}}]\n");
+    let rules = format!("rules:\n{}{nowhere}", rule("/reset", cors));
+    let edge = Edge::start(&[service("origin", origin.address()), http_route("cors", &rules)]).await;
+    for (path, status) in [("/reset", 502), ("/none", 500)] {
+        let got = edge.get("x.test", path, "origin: https://app.test\r\n").await;
+        assert_eq!(got.status, status, "{got:?}");
+        expect(&got, &[("allow-origin", "https://app.test"), ("expose-headers", "x-request-id")]);
+        assert_eq!(got.header("vary"), Some("Origin"));
+        let stranger = edge.get("x.test", path, "origin: https://evil.test\r\n").await;
+        assert_eq!(stranger.status, status);
+        expect(&stranger, &[]);
+    }
 }
