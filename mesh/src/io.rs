@@ -7,8 +7,9 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
+use futures_util::FutureExt;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready},
     net::{TcpStream, UnixStream},
 };
 
@@ -52,6 +53,20 @@ impl Io {
     #[must_use]
     pub fn rewound(self, prelude: Bytes) -> Self {
         if prelude.is_empty() { self } else { Io::other(Rewound { prelude, io: self }) }
+    }
+
+    /// Whether the peer has closed its side, as far as the kernel knows: true even while bytes before that wait to be read.
+    /// `false` where it cannot be known without reading.
+    pub(crate) fn is_closed_by_peer(&self) -> bool {
+        let tcp = match self {
+            Io::Tcp(tcp) => tcp,
+            Io::TlsServer(tls) => &tls.get_ref().0.0,
+            Io::TlsClient(tls) => &tls.get_ref().0.0,
+            Io::Unix(_) | Io::Other(_) => return false,
+        };
+        // Of all interests only this one does not become ready with bytes to read. Nobody registers for urgent data.
+        let ready = tcp.ready(Interest::PRIORITY).now_or_never();
+        ready.is_some_and(|ready| ready.is_ok_and(Ready::is_read_closed))
     }
 
     /// Whether what travels is encrypted.
@@ -219,4 +234,36 @@ pub(crate) fn advance(first: &mut impl Buf, second: &mut Bytes, mut n: usize) {
     first.advance(from_first);
     n -= from_first;
     second.advance(n.min(second.len()));
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use tokio::{
+        io::AsyncWriteExt,
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_peer_is_known_before_its_bytes_are_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let io = Io::Tcp(listener.accept().await.unwrap().0);
+        assert!(!io.is_closed_by_peer());
+        peer.write_all(b"unread").await.unwrap();
+        if let Io::Tcp(tcp) = &io {
+            tcp.readable().await.unwrap();
+        }
+        assert!(!io.is_closed_by_peer(), "bytes are no end");
+        drop(peer);
+        let known = async {
+            while !io.is_closed_by_peer() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(10), known).await.unwrap();
+    }
 }

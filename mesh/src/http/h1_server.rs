@@ -32,6 +32,8 @@ use crate::{drain::DrainSeat, io::Io, timer::LazyTimer, tls::splice};
 
 /// What a client may send ahead of its turn before we stop reading, in bytes.
 const PIPELINED_BYTES_MAX: usize = 64 * 1024;
+/// How often we look whether a client is still there while nobody takes what it sends, so that its end cannot be read.
+const GONE_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 /// How long we listen to a client that still sends after our last word.
 const LINGER: Duration = Duration::from_secs(1);
 /// How much of it we read, in bytes.
@@ -53,6 +55,7 @@ struct Connection {
     body_dropped: bool,
     body_timer: LazyTimer,
     body_stall_timeout: Duration,
+    gone_timer: LazyTimer,
 }
 
 /// The body of a request, read from the connection while it is polled.
@@ -131,11 +134,25 @@ impl Connection {
         }
     }
 
+    /// Ready when the client has gone though the body has not been read. Whoever reads it will notice the end; while
+    /// nobody does, because a backend takes no more, we look from time to time.
+    fn poll_gone_unread(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.gone_timer.is_set() {
+            self.gone_timer.set(Instant::now() + GONE_CHECK_INTERVAL);
+        }
+        while self.gone_timer.poll_expired(cx).is_ready() {
+            if self.wire.is_closed_by_peer() {
+                return Poll::Ready(Ok(()));
+            }
+            self.gone_timer.set(Instant::now() + GONE_CHECK_INTERVAL);
+        }
+        Poll::Pending
+    }
+
     /// Ready when the client has gone. Reads ahead a little on the way: a pipelined request.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !(self.decoder.has_ended() || self.body_dropped) {
-            // Whoever reads the body will notice.
-            return Poll::Pending;
+            return self.poll_gone_unread(cx);
         }
         while self.wire.read.len() < PIPELINED_BYTES_MAX {
             match self.wire.poll_fill(cx) {
@@ -178,6 +195,7 @@ pub async fn serve<H: Handler>(io: Io, sniff: bool, handler: &H, limits: &Limits
         body_dropped: false,
         body_timer: LazyTimer::default(),
         body_stall_timeout: limits.body_stall_timeout,
+        gone_timer: LazyTimer::default(),
     }));
     let mut server = Server { connection, timer: LazyTimer::default(), limits, seat };
     let mut sniff = sniff;
@@ -291,6 +309,7 @@ impl Server<'_> {
             connection.owes_continue = expects_continue && framing != Framing::Length(0);
             connection.body_dropped = false;
             connection.body_timer.clear();
+            connection.gone_timer.clear();
             connection.turn
         };
         let body = match framing {

@@ -95,6 +95,11 @@ impl Wire {
         if let Io::Tcp(_) = self.io { Poll::Ready(Ok(())) } else { Pin::new(&mut self.io).poll_flush(cx) }
     }
 
+    /// Whether the peer has closed its side, though bytes before that may wait to be read.
+    pub(crate) fn is_closed_by_peer(&self) -> bool {
+        self.io.is_closed_by_peer()
+    }
+
     /// Says that nothing more will be written.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)

@@ -4,15 +4,38 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use portcullis_tests::harness::{H2Client, H2Options, H2Origin, H2Reply, Origin, RawClient, Reply, eventually};
+use portcullis_tests::harness::{
+    Gateway, H2Client, H2Options, H2Origin, H2Reply, Options, Origin, RawClient, Reply, Tls, eventually,
+};
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 
 use super::before;
+use crate::{edge::Puppet, texts};
 
 /// How soon the server is told that nobody waits any more.
 const TOLD_WITHIN: Duration = Duration::from_millis(100);
 /// A machine that tests is busy, so the promise is held against the best of a few attempts: a timer or a poll that
 /// takes longer would be seen in every one of them.
 const ATTEMPTS: usize = 5;
+/// The same for uploads, which take longer.
+const UPLOADS: usize = 3;
+/// A body of which nothing was taken for so long is stuck.
+const BLOCKED_AFTER: Duration = Duration::from_millis(200);
+
+const LISTENERS: &str = "  - {name: http, port: 80, protocol: HTTP}
+  - {name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{group: portcullis.dev, kind: Certificate, name: edge}]}}
+";
+const CERTIFICATE: &str = "apiVersion: portcullis.dev/v1alpha1
+kind: Certificate
+metadata: {name: edge}
+spec: {dnsNames: [a.test], issuer: {local: {}}}
+---
+";
 
 const BEGINNING: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n9\r\ndata: a\n\n\r\n";
@@ -147,4 +170,55 @@ async fn a_client_that_went_away_does_not_hurt_the_endpoint() {
     eventually("nothing is in flight", async || gateway.endpoints_sum("inFlight").await == 0).await;
     assert_eq!(gateway.endpoints_sum("failuresTotal").await, 0);
     assert_eq!(gateway.endpoints_sum("ejectionsTotal").await, 0);
+}
+
+/// A machine's buffers take some of a body that its server does not read; then the client has to wait. Sends so much.
+async fn upload_until_blocked(client: &mut (impl AsyncWrite + Unpin)) {
+    client.write_all(b"POST / HTTP/1.1\r\nhost: a.test\r\ncontent-length: 1000000000\r\n\r\n").await.unwrap();
+    let piece = vec![b'x'; 64 * 1024];
+    while timeout(BLOCKED_AFTER, client.write_all(&piece)).await.is_ok() {}
+}
+
+/// Leaves as a program that was killed: what it had still to send is gone, so that its end does not wait behind that.
+fn vanish(client: &TcpStream) {
+    SockRef::from(client).set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+/// How long it takes until the request of a client that vanishes is given up; its server has read no more than the head.
+async fn told_of_a_blocked_upload<C: AsyncWrite + Unpin>(
+    gateway: &Gateway,
+    puppet: &Puppet,
+    mut client: C,
+    tcp: impl FnOnce(&C) -> &TcpStream,
+) -> Duration {
+    upload_until_blocked(&mut client).await;
+    let _unread = puppet.request().await;
+    assert_eq!(gateway.endpoints_sum("inFlight").await, 1);
+    vanish(tcp(&client));
+    drop(client);
+    let left = Instant::now();
+    eventually("nothing is in flight", async || gateway.endpoints_sum("inFlight").await == 0).await;
+    left.elapsed()
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_while_its_upload_is_blocked_takes_it_with_it() {
+    let puppet = Puppet::start().await;
+    let documents = texts::gateway(LISTENERS, "")
+        + CERTIFICATE
+        + &texts::service("app", "", &[puppet.address()])
+        + &texts::route("/", "app", "");
+    let gateway = Gateway::start(&documents.into(), Options::default()).await;
+    let (plain, tls) = (gateway.addr("default/edge", 80).await, gateway.addr("default/edge", 443).await);
+    let (mut over_tcp, mut over_tls) = (Vec::new(), Vec::new());
+    for _ in 0..UPLOADS {
+        let client = TcpStream::connect(plain).await.unwrap();
+        over_tcp.push(told_of_a_blocked_upload(&gateway, &puppet, client, |client| client).await);
+        let client = Tls::new().server_name("a.test").connect(tls).await.unwrap();
+        over_tls.push(told_of_a_blocked_upload(&gateway, &puppet, client, |client| client.get_ref().0).await);
+    }
+    for mut told in [over_tcp, over_tls] {
+        told.sort();
+        assert!(told[0] <= TOLD_WITHIN, "told after {told:?}");
+    }
 }
