@@ -8,7 +8,7 @@ use crate::{
     machine,
     peers::Contender,
     rounds::{Results, read_document},
-    scenarios::{Goal, Load, Of},
+    scenarios::{self, Goal, Load, Of},
 };
 
 const DOCUMENT: &str = "docs/benchmarks.md";
@@ -178,7 +178,25 @@ pub(crate) fn write(results: &Results) -> Outcome<()> {
 pub(crate) fn write_goals(all: &[Results]) -> Outcome<()> {
     let versions = machine::versions().join(" · ");
     replace("machine", &format!("{}, {}.\n\n{versions}\n", machine::date(), machine::description()))?;
-    replace("goals", &goals(all))
+    let document = read_document(DOCUMENT)?;
+    let earlier = document.split_once("<!-- begin goals -->\n").map_or("", |(_, rest)| rest);
+    let earlier = earlier.split_once("<!-- end goals -->").map_or("", |(rows, _)| rows);
+    let titles: Vec<_> = scenarios::all().iter().map(|scenario| scenario.title).collect();
+    replace("goals", &merged(earlier, &goals(all), &titles))
+}
+
+/// The rows of `now`, and those of `earlier` for titles that `now` has none of, in the order of the titles.
+fn merged(earlier: &str, now: &str, titles: &[&str]) -> String {
+    let mut text: String = now.lines().take(2).flat_map(|line| [line, "\n"]).collect();
+    for title in titles {
+        let start = format!("| {title} |");
+        let rows = |table: &str| -> String {
+            table.lines().filter(|line| line.starts_with(&start)).flat_map(|line| [line, "\n"]).collect()
+        };
+        let measured = rows(now);
+        text += &if measured.is_empty() { rows(earlier) } else { measured };
+    }
+    text
 }
 
 /// Replaces what stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
@@ -193,7 +211,14 @@ fn replace(name: &str, text: &str) -> Outcome<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::quantile;
+    use super::{merged, quantile};
+
+    #[test]
+    fn rows_that_were_not_measured_again_stay() {
+        let earlier = "| work | |\n|---|---|\n| a | 1 |\n| b | 2 |\n| gone | 3 |\n";
+        let now = "| work | |\n|---|---|\n| b | 4 |\n| b | 5 |\n";
+        assert_eq!(merged(earlier, now, &["a", "b", "c"]), "| work | |\n|---|---|\n| a | 1 |\n| b | 4 |\n| b | 5 |\n");
+    }
 
     #[test]
     fn quantiles_lie_between_their_neighbours() {
