@@ -58,17 +58,16 @@ fn run_gateway(arguments: RunArgs) -> Result<ExitCode, RunError> {
 
 fn check_documents(arguments: &CheckArgs) -> ExitCode {
     let report = check(&arguments.paths);
+    let told = report.told();
     let printed = match arguments.format {
         CheckFormat::Text => {
             let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            eprint!("{}", diagnostics::text(&report.diagnostics, colour));
-            eprintln!("{}", diagnostics::summary(&report.diagnostics));
+            eprint!("{}", diagnostics::text(&told, colour));
+            eprintln!("{}", diagnostics::summary(&told));
             ExitCode::SUCCESS
         }
-        CheckFormat::Json => print(&format!("{:#}\n", diagnostics::json(&report.diagnostics))),
-        CheckFormat::Sarif => {
-            print(&format!("{:#}\n", diagnostics::sarif(&report.diagnostics, env!("CARGO_PKG_VERSION"))))
-        }
+        CheckFormat::Json => print(&format!("{:#}\n", diagnostics::json(&told))),
+        CheckFormat::Sarif => print(&format!("{:#}\n", diagnostics::sarif(&told, env!("CARGO_PKG_VERSION")))),
     };
     if report.is_clean() { printed } else { ExitCode::FAILURE }
 }

@@ -46,6 +46,18 @@ impl Report {
         !self.diagnostics.iter().any(Diagnostic::is_error)
     }
 
+    /// What `check` prints: there, what a later version will enforce is a warning. `run` refuses it.
+    pub fn told(&self) -> Vec<Diagnostic> {
+        let as_told = |diagnostic: &Diagnostic| {
+            let mut told = diagnostic.clone();
+            if told.class == Class::Enforcement {
+                told.severity = Severity::Warning;
+            }
+            told
+        };
+        self.diagnostics.iter().map(as_told).collect()
+    }
+
     /// What forbids to serve the snapshot. `references_may_fail`: a rule whose reference leads nowhere answers 500.
     pub fn refusals(&self, references_may_fail: bool) -> impl Iterator<Item = &Diagnostic> {
         self.diagnostics.iter().filter(move |diagnostic| {

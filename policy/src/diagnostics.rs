@@ -330,10 +330,11 @@ fn without_values(line: &str) -> String {
 
 /// `2 errors, 1 warning`.
 pub fn summary(diagnostics: &[Diagnostic]) -> String {
-    let count = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
+    let now = || diagnostics.iter().filter(|d| d.class != Class::Enforcement);
+    let count = |severity| now().filter(|d| d.severity == severity).count();
     let noun = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
-    let later = diagnostics.iter().filter(|d| d.class == Class::Enforcement).count();
-    let errors = noun(count(Severity::Error) - later, "error");
+    let later = diagnostics.len() - now().count();
+    let errors = noun(count(Severity::Error), "error");
     let warnings = noun(count(Severity::Warning), "warning");
     if later == 0 { format!("{errors}, {warnings}") } else { format!("{errors}, {warnings}, {later} not enforced yet") }
 }

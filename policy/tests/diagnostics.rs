@@ -39,7 +39,7 @@ fn what_is_said_about_each_mistake() {
     assert!(rows.len() > 60);
     let mut wrong = Vec::new();
     for (name, text) in &rows {
-        let found = report(name, text).diagnostics;
+        let found = report(name, text).told();
         let said = format!("{}{}\n", diagnostics::text(&found, false), diagnostics::summary(&found));
         let golden = folder().join(name).with_extension("txt");
         if env::var_os("BLESS").is_some() {

@@ -30,6 +30,7 @@ async fn every_example_checks_clean() {
         let (code, text) = portcullis(&[Path::new("check"), &example(name)]).await;
         assert_eq!(code, Some(0), "{name}: {text}");
         assert!(text.lines().last().is_some_and(|line| line.starts_with("0 errors")), "{name}: {text}");
+        assert!(!text.contains("error["), "{name}: {text}");
     }
 }
 
