@@ -218,8 +218,8 @@ mod tests {
 
     #[test]
     fn paths_are_quoted_where_a_shell_would_split_them() {
-        assert_eq!(quoted(Path::new("/tmp/portcullis-demo-1/ca.pem")), "/tmp/portcullis-demo-1/ca.pem");
-        assert_eq!(quoted(Path::new("/tmp/it's here/ca.pem")), r"'/tmp/it'\''s here/ca.pem'");
+        assert_eq!(quoted(Path::new("demo/state/ca.pem")), "demo/state/ca.pem");
+        assert_eq!(quoted(Path::new("it's here/ca.pem")), r"'it'\''s here/ca.pem'");
     }
 
     #[test]
