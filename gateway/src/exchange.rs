@@ -10,7 +10,8 @@ use bytes::Bytes;
 use http::{HeaderValue, header::CONTENT_TYPE};
 use portcullis_mesh::http::{Answer, Arrival, Handler, HeadError};
 use portcullis_policy::{
-    authorize::{Caller, Permit, authorize},
+    action::Action,
+    authorize::{AboutModel, Caller, Permit, Question, authorize},
     routes::Match,
 };
 
@@ -19,9 +20,10 @@ use crate::{
     connection::Connection,
     filters::identifiers::RequestId,
     forward::forward,
+    live::Live,
     outbound::{Prepared, prepare},
     prompt,
-    receive::receive,
+    receive::{Request, receive},
     record::Record,
     refusal::{self, Dialect, Fault, Refusal},
     route::candidates,
@@ -37,7 +39,7 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
     let model = prompt::read(candidates.need(&live.snapshot), &line, &canonical, &mut request).await?;
     let matched = candidates.choose(listener, &line, &canonical, &request, model.as_deref())?;
     record.routed(matched.rule, model.as_deref());
-    let permit = permit(&matched, &caller)?;
+    let permit = permit(&live, &matched, &caller, &request)?;
     // Admission (limits, budgets) and the screening of what goes in stand here.
     let mut outbound = match prepare(connection, &live, &matched, &line, &canonical, request, model)? {
         Prepared::Answer(response) => return Ok(answer::ready(response, record)),
@@ -80,7 +82,9 @@ fn authenticate(_connection: &Connection) -> Caller {
     Caller::anonymous()
 }
 
-fn permit<'t>(matched: &Match<'t>, caller: &Caller) -> Result<Permit<'t>, Refusal> {
-    authorize(&matched.rule.access, caller)
+fn permit<'s>(live: &'s Live, matched: &Match<'s>, caller: &Caller, request: &Request) -> Result<Permit<'s>, Refusal> {
+    let question =
+        Question { action: Action::Access, model: AboutModel::None, headers: &request.headers, source: None };
+    authorize(&live.snapshot, matched.rule, caller, &question)
         .map_err(|_| Refusal::unauthenticated("authentication_required", HeaderValue::from_static("Bearer")))
 }

@@ -13,11 +13,12 @@ use http::{HeaderName, HeaderValue, Method, Uri, header::HOST};
 use portcullis_mesh::http::{Arrival, Incoming, Interim};
 use portcullis_policy::{
     Snapshot,
-    authorize::{Caller, authorize},
+    action::Action,
+    authorize::{AboutModel, Caller, Question, authorize},
     check::check,
     diagnostics,
     routes::Match,
-    snapshot::{Access, Listener, ListenerProtocol, Rule, Scheme},
+    snapshot::{Listener, ListenerProtocol, Rule, Scheme},
 };
 
 use crate::{
@@ -104,10 +105,10 @@ fn refused(stage: &str, refusal: &Refusal) -> ExitCode {
 fn explain_rule(rule: &Rule, snapshot: &Snapshot) -> ExitCode {
     let name = rule.name.as_deref().map(|name| format!(" `{name}`")).unwrap_or_default();
     say(format_args!("route        {}, rule {}{name} ({})", rule.route, rule.index, rule.location));
-    let (policy, location) = match &rule.access {
-        Access::Anonymous { policy, location } | Access::Providers { policy, location, .. } => (policy, location),
-    };
-    match authorize(&rule.access, &Caller::anonymous()) {
+    let (policy, location) = (rule.access.policy(), rule.access.location());
+    let headers = http::HeaderMap::new();
+    let question = Question { action: Action::Access, model: AboutModel::None, headers: &headers, source: None };
+    match authorize(snapshot, rule, &Caller::anonymous(), &question) {
         Ok(_) => say(format_args!("access       anyone, says {policy} ({location})")),
         Err(denial) => {
             say(format_args!("access       refused: 401, {denial}, says {policy} ({location})"));

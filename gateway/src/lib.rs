@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod answer;
+pub mod authenticate;
 pub mod canonical;
 pub mod cli;
 pub mod connection;

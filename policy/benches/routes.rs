@@ -11,6 +11,7 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use portcullis_policy::{
+    action::ActionSet,
     routes::{Facts, Found, HeaderMatch, MODEL_HEADER, Model, PathMatch, RouteEntry, RouteTable, TieBreak, ValueMatch},
     snapshot::{Access, DocumentId, Filters, HostPattern, Location, Rule},
 };
@@ -54,7 +55,7 @@ fn rule(number: usize) -> Arc<Rule> {
         request_timeout: None,
         backend_request_timeout: None,
         retry: None,
-        access: Access::Anonymous { policy: id("AccessPolicy", "open"), location },
+        access: Access::Anonymous { policy: id("AccessPolicy", "open"), location, actions: ActionSet::EVERY },
         grpc: false,
     })
 }

@@ -4,6 +4,7 @@
 //! becomes typed documents with spans, [`check`] says everything that is wrong with them at once, [`compile`] makes the
 //! [`snapshot`], and [`routes`] answers which rule a request meets.
 
+pub mod action;
 pub mod authorize;
 pub mod check;
 pub mod compile;

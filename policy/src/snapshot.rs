@@ -4,11 +4,15 @@
 //! become indices, durations are [`Duration`]s, and what could not be resolved is a value that says why, so that the
 //! edge answers what the Gateway API asks for (500, not 404) instead of guessing.
 
+mod access;
+mod identity;
+
 use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use portcullis_certs::SpiffeId;
 
+pub use self::{access::*, identity::*};
 use crate::routes::{RouteTable, TlsRouteTable};
 
 /// All documents, compiled. Immutable, shared by every worker.
@@ -20,6 +24,8 @@ pub struct Snapshot {
     pub listeners: Vec<Listener>,
     /// Every backend that some rule names; [`BackendId`] is an index into it.
     pub backends: Vec<Backend>,
+    /// Every identity provider; [`ProviderId`] is an index into it.
+    pub providers: Vec<IdentityProvider>,
     /// How each document fared, as Gateway API conditions, for `/snapshot`.
     pub documents: Vec<DocumentStatus>,
 }
@@ -232,27 +238,6 @@ pub struct Rule {
     pub access: Access,
     /// Whether this rule speaks gRPC (a GRPCRoute).
     pub grpc: bool,
-}
-
-/// Who may use a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Access {
-    /// Anyone, because this AccessPolicy says so in words.
-    Anonymous {
-        /// The AccessPolicy.
-        policy: DocumentId,
-        /// Where it says so.
-        location: Location,
-    },
-    /// Callers that one of these providers authenticates. `run` refuses it while no enforcement exists.
-    Providers {
-        /// The AccessPolicy.
-        policy: DocumentId,
-        /// The providers it names, in order.
-        providers: Vec<DocumentId>,
-        /// Where it says so.
-        location: Location,
-    },
 }
 
 /// One `backendRef` of a rule.

@@ -59,6 +59,7 @@ fn example_snapshot() -> SnapshotPage {
             routes: RouteTable::new(Vec::new()),
             tls_routes: TlsRouteTable::new(Vec::new()),
         }],
+        providers: Vec::new(),
         backends: Vec::new(),
         documents: vec![
             DocumentStatus {

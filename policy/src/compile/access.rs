@@ -1,12 +1,18 @@
 //! Which AccessPolicy a route stands under. None is an error: a door is open only where a document says so in words.
 
+use std::sync::Arc;
+
 use foldhash::HashMap;
 
-use super::inventory::Inventory;
+use super::{identity::Providers, inventory::Inventory};
 use crate::{
+    action::{Action, ActionSet},
     diagnostics::Diagnostic,
-    documents::{Document, Kind, kinds::GATEWAY_GROUP},
-    snapshot::{Access, DocumentId},
+    documents::{
+        Document, Kind,
+        kinds::{GATEWAY_GROUP, ours::AccessPolicy},
+    },
+    snapshot::{Access, DocumentId, Guard, Upstream},
 };
 
 /// AccessPolicies by what they target.
@@ -17,52 +23,11 @@ pub(super) struct AccessRules<'d> {
 const TARGETS: [&str; 4] = ["Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute"];
 
 impl<'d> AccessRules<'d> {
-    pub(super) fn new(inventory: &Inventory<'d>, diagnostics: &mut Vec<Diagnostic>) -> Self {
+    pub(super) fn new(inventory: &Inventory<'d>, providers: &Providers, diagnostics: &mut Vec<Diagnostic>) -> Self {
         let mut by_target = HashMap::<_, (&Document, Access)>::default();
         for document in inventory.documents {
             let Kind::AccessPolicy(policy) = &document.value else { continue };
-            let authentication = &policy.spec.authentication;
-            let access = match (&authentication.anonymous, authentication.providers.as_slice()) {
-                (Some(_), []) => Access::Anonymous {
-                    policy: document.id.clone(),
-                    location: document.location("spec.authentication.anonymous"),
-                },
-                (None, providers @ [_, ..]) => {
-                    let location = document.location("spec.authentication.providers");
-                    let providers = providers.iter().enumerate().filter_map(|(index, name)| {
-                        let found = inventory.find("IdentityProvider", &document.id.namespace, name);
-                        if found.is_none() {
-                            let path = format!("spec.authentication.providers[{index}]");
-                            diagnostics.push(inventory.not_found(document, &path, "IdentityProvider", name));
-                        }
-                        found.map(|found| found.id.clone())
-                    });
-                    Access::Providers { policy: document.id.clone(), providers: providers.collect(), location }
-                }
-                (anonymous, _) => {
-                    let message = if anonymous.is_some() {
-                        "`anonymous` and `providers` contradict each other"
-                    } else {
-                        "neither `providers` nor `anonymous` is given"
-                    };
-                    diagnostics.push(
-                        Diagnostic::error("ambiguous-access", message)
-                            .at(document.span("spec.authentication"), "say one of them")
-                            .help("name the `providers` that know the callers, or write `anonymous: {}` to let everyone in"),
-                    );
-                    continue;
-                }
-            };
-            if let Access::Providers { .. } = access {
-                diagnostics.push(
-                    Diagnostic::enforcement(
-                        "not-enforced-yet",
-                        "authentication is not enforced yet, so `run` refuses it",
-                    )
-                    .at(document.span("spec.authentication.providers"), "not enforced yet")
-                    .help("only `anonymous: {}` runs in this version"),
-                );
-            }
+            let Some(access) = access_of(document, policy, providers, inventory, diagnostics) else { continue };
             for (index, target) in policy.spec.target_refs.iter().enumerate() {
                 let path = |field: &str| format!("spec.targetRefs[{index}].{field}");
                 if target.group != GATEWAY_GROUP || !TARGETS.contains(&target.kind.as_str()) {
@@ -103,6 +68,73 @@ impl<'d> AccessRules<'d> {
         let own = self.by_target.get(&(&*route.id.kind, &*route.id.namespace, &*route.id.name));
         own.or_else(|| self.by_target.get(&("Gateway", &*gateway.namespace, &*gateway.name))).map(|(_, access)| access)
     }
+}
+
+/// What one AccessPolicy asks for.
+fn access_of(
+    document: &Document,
+    policy: &AccessPolicy,
+    providers: &Providers,
+    inventory: &Inventory<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Access> {
+    let authentication = &policy.spec.authentication;
+    match (&authentication.anonymous, authentication.providers.as_slice()) {
+        (Some(anonymous), []) => Some(Access::Anonymous {
+            policy: document.id.clone(),
+            location: document.location("spec.authentication.anonymous"),
+            actions: anonymous_actions(document, &anonymous.actions, diagnostics),
+        }),
+        (None, names @ [_, ..]) => {
+            let named = names.iter().enumerate().filter_map(|(index, name)| {
+                let found = inventory.find("IdentityProvider", &document.id.namespace, name);
+                if found.is_none() {
+                    let path = format!("spec.authentication.providers[{index}]");
+                    diagnostics.push(inventory.not_found(document, &path, "IdentityProvider", name));
+                }
+                found.and_then(|found| providers.id(&found.id))
+            });
+            Some(Access::Guarded(Arc::new(Guard {
+                policy: document.id.clone(),
+                providers: named.collect(),
+                location: document.location("spec.authentication.providers"),
+                open_to_known: None,
+                upstream: Upstream::Nothing,
+                resource: None,
+            })))
+        }
+        (anonymous, _) => {
+            let message = if anonymous.is_some() {
+                "`anonymous` and `providers` contradict each other"
+            } else {
+                "neither `providers` nor `anonymous` is given"
+            };
+            diagnostics.push(
+                Diagnostic::error("ambiguous-access", message)
+                    .at(document.span("spec.authentication"), "say one of them")
+                    .help("name the `providers` that know the callers, or write `anonymous: {}` to let everyone in"),
+            );
+            None
+        }
+    }
+}
+
+fn anonymous_actions(document: &Document, words: &[String], diagnostics: &mut Vec<Diagnostic>) -> ActionSet {
+    if words.is_empty() {
+        return ActionSet::HARMLESS;
+    }
+    let mut actions = ActionSet::default();
+    for (index, word) in words.iter().enumerate() {
+        match Action::parse(word) {
+            Some(action) => actions.insert(action),
+            None if word == "*" => actions = ActionSet::EVERY,
+            None => diagnostics.push(
+                Diagnostic::error("unknown-action", format!("there is no action `{word}`"))
+                    .at(document.span(&format!("spec.authentication.anonymous.actions[{index}]")), "unknown action"),
+            ),
+        }
+    }
+    actions
 }
 
 /// What to say about a route that no policy covers.

@@ -7,6 +7,7 @@ mod access;
 mod backends;
 mod filters;
 mod gateways;
+mod identity;
 mod inventory;
 mod routes;
 mod status;
@@ -14,8 +15,8 @@ mod status;
 use sha2::{Digest, Sha256};
 
 use self::{
-    access::AccessRules, backends::Backends, gateways::compile_gateways, inventory::Inventory, routes::attach_routes,
-    status::Statuses,
+    access::AccessRules, backends::Backends, gateways::compile_gateways, identity::Providers, inventory::Inventory,
+    routes::attach_routes, status::Statuses,
 };
 use crate::{
     Snapshot,
@@ -40,14 +41,18 @@ pub fn compile(documents: &[Document]) -> Compiled {
     let inventory = Inventory::new(documents);
     let mut statuses = Statuses::default();
     let mut gateways = compile_gateways(&inventory, &mut statuses, &mut diagnostics);
-    let access = AccessRules::new(&inventory, &mut diagnostics);
+    let providers = Providers::new(&inventory, &mut diagnostics);
+    let access = AccessRules::new(&inventory, &providers, &mut diagnostics);
     let mut backends = Backends::new(&inventory, &mut statuses, &mut diagnostics);
     attach_routes(&inventory, &access, &mut backends, &mut gateways, &mut statuses, &mut diagnostics);
     let backends = backends.finish(&mut diagnostics, &mut statuses);
     let listeners = gateways.into_iter().flat_map(|gateway| gateway.finish(&mut statuses)).collect();
     let documents = statuses.finish(documents);
     let revision = revision(inventory.documents);
-    Compiled { snapshot: Snapshot { revision, listeners, backends, documents }, diagnostics }
+    Compiled {
+        snapshot: Snapshot { revision, listeners, backends, providers: providers.finish(), documents },
+        diagnostics,
+    }
 }
 
 /// The same documents in any order, in any file, have the same revision.

@@ -19,7 +19,6 @@ use super::{
     search::{Choice, Precedence, Search},
     values::{Buffer, append_header, append_query},
 };
-use crate::snapshot::Access;
 
 /// By the answers to a group's questions, one after the other, each followed by its length.
 type ByAnswers<T> = HashMap<Box<[u8]>, T, RandomState>;
@@ -316,8 +315,7 @@ fn by_model(matches: Vec<Conditional>) -> Outcome {
         if models.contains_key(&**model) {
             continue; // An earlier match takes all of its requests.
         }
-        let (Access::Anonymous { policy, .. } | Access::Providers { policy, .. }) = &choice.rule.access;
-        if policies.insert(policy.clone()) {
+        if policies.insert(choice.rule.access.policy().clone()) {
             sorted.push(choice.clone());
         }
         models.insert(Box::from(&**model), choice);

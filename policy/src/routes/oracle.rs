@@ -13,7 +13,10 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use regex::Regex;
 
 use super::*;
-use crate::snapshot::{Access, DocumentId, Filters, Location};
+use crate::{
+    action::ActionSet,
+    snapshot::{Access, DocumentId, Filters, Location},
+};
 
 /// What is asked, owned.
 #[derive(Debug, Clone)]
@@ -54,7 +57,7 @@ fn rule(number: usize) -> Arc<Rule> {
         request_timeout: None,
         backend_request_timeout: None,
         retry: None,
-        access: Access::Anonymous { policy: policy(number), location },
+        access: Access::Anonymous { policy: policy(number), location, actions: ActionSet::EVERY },
         grpc: false,
     })
 }

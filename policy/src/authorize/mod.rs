@@ -1,0 +1,117 @@
+//! Only this module mints a [`Permit`]: nothing is forwarded without one.
+//!
+//! Closed: what no rule allows is denied, and a rule that denies wins over all that allow.
+
+mod caller;
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+
+pub use self::caller::{Caller, Group, Method, Principal, PrincipalKind};
+use crate::{
+    Snapshot,
+    action::Action,
+    snapshot::{Access, Location, Rule},
+};
+
+/// What a caller wants.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'q> {
+    /// What it does.
+    pub action: Action,
+    /// The model it is about.
+    pub model: AboutModel<'q>,
+    /// The request's headers, without what a client may not say.
+    pub headers: &'q HeaderMap,
+    /// Where it comes from.
+    pub source: Option<IpAddr>,
+}
+
+/// Which model a request is about, once it is known which backends would answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AboutModel<'q> {
+    /// None: rules that name models do not reach it.
+    None,
+    /// This one.
+    Named(&'q str),
+    /// Any of these: none is named, and the backend serves several. All of them must be allowed.
+    AnyOf(&'q [std::sync::Arc<str>]),
+    /// One that cannot be known here: only rules for every model allow it, and every rule that denies a model denies it.
+    Unknown,
+}
+
+/// Proof that a rule admits a caller. Cannot be made elsewhere.
+#[derive(Debug)]
+pub struct Permit<'s> {
+    access: &'s Access,
+    decided_by: Option<Deciding>,
+}
+
+/// What decided: a rule of a role, by way of a binding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deciding {
+    /// `RoleBinding/research`.
+    pub binding: crate::snapshot::DocumentId,
+    /// The role.
+    pub role: crate::snapshot::DocumentId,
+    /// Where the rule is written.
+    pub rule: Location,
+    /// Where the subject is written.
+    pub subject: Location,
+}
+
+impl Permit<'_> {
+    /// What the rule of the route asks for.
+    pub fn access(&self) -> &Access {
+        self.access
+    }
+
+    /// What allows it; `None` where the AccessPolicy itself does.
+    pub fn decided_by(&self) -> Option<&Deciding> {
+        self.decided_by.as_ref()
+    }
+}
+
+/// Why a caller may not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denial {
+    /// The rule asks who it is, and nobody has said.
+    #[error("authentication required")]
+    Unauthenticated,
+    /// The caller is known by a provider that this route does not take.
+    #[error("callers of this provider are not taken here")]
+    ForeignProvider,
+    /// Anyone may come in, but not for this.
+    #[error("not open to everyone")]
+    NotForEveryone,
+    /// No role allows it.
+    #[error("no role allows it")]
+    NotAllowed,
+    /// A role denies it.
+    #[error("a role denies it")]
+    Denied(Box<Deciding>),
+}
+
+/// Whether `rule` admits `caller` for what is asked.
+pub fn authorize<'s>(
+    snapshot: &'s Snapshot,
+    rule: &'s Rule,
+    caller: &Caller,
+    question: &Question<'_>,
+) -> Result<Permit<'s>, Denial> {
+    let access = &rule.access;
+    let guard = match access {
+        Access::Anonymous { actions, .. } if actions.contains(question.action) => {
+            return Ok(Permit { access, decided_by: None });
+        }
+        Access::Anonymous { .. } => return Err(Denial::NotForEveryone),
+        Access::Guarded(guard) => guard,
+    };
+    let principal = caller.principal().ok_or(Denial::Unauthenticated)?;
+    let mut taken = guard.providers.iter().filter_map(|id| snapshot.providers.get(id.0 as usize));
+    if !taken.any(|provider| provider.document == *principal.provider) {
+        return Err(Denial::ForeignProvider);
+    }
+    Err(Denial::NotAllowed)
+}

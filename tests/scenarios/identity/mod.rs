@@ -1,0 +1,1 @@
+//! Who asks, and what they may: identity providers and roles, against the real binary and real providers.
