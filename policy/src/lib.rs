@@ -10,6 +10,7 @@ pub mod check;
 pub mod compile;
 pub mod diagnostics;
 pub mod documents;
+pub mod resolve;
 pub mod routes;
 pub mod schema;
 pub mod snapshot;
