@@ -5,6 +5,7 @@
 //! client hears one uniform 401.
 
 pub mod credential;
+pub mod fetch;
 
 use std::{
     borrow::Cow,
