@@ -71,7 +71,7 @@ impl ActionSet {
     /// Every action.
     pub const EVERY: Self = Self(u16::MAX);
     /// What `anonymous: {}` means: everything that does not change a server.
-    pub const HARMLESS: Self = Self(u16::MAX & !(1 << Action::LoadModel as u16) & !(1 << Action::Admin as u16));
+    pub const HARMLESS: Self = Self(!(1 << Action::LoadModel as u16 | 1 << Action::Admin as u16));
 
     /// Whether it has this one.
     pub const fn contains(self, action: Action) -> bool {

@@ -193,6 +193,9 @@ fn structural(schema: &Value) -> Value {
         "object" => structural_object(schema, &mut out),
         "array" => {
             out.insert("items".into(), structural(schema.get("items").unwrap_or(&Value::Bool(true))));
+            if let Some(least) = schema.get("minItems") {
+                out.insert("minItems".into(), least.clone());
+            }
         }
         "integer" | "number" => structural_number(schema, &mut out),
         "string" => {

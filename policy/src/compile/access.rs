@@ -1,29 +1,41 @@
 //! Which AccessPolicy a route stands under. None is an error: a door is open only where a document says so in words.
 
-use std::sync::Arc;
+mod guard;
+mod transport;
 
-use foldhash::HashMap;
+use std::cell::RefCell;
 
+use foldhash::{HashMap, HashSet};
+
+pub(super) use self::transport::unreadable;
 use super::{identity::Providers, inventory::Inventory};
 use crate::{
     action::{Action, ActionSet},
     diagnostics::Diagnostic,
     documents::{
-        Document, Kind,
+        Document, Kind, closest,
         kinds::{GATEWAY_GROUP, ours::AccessPolicy},
     },
-    snapshot::{Access, DocumentId, Guard, Upstream},
+    snapshot::{Access, DocumentId},
 };
 
 /// AccessPolicies by what they target.
 pub(super) struct AccessRules<'d> {
     by_target: HashMap<(&'d str, &'d str, &'d str), (&'d Document, Access)>,
+    providers: &'d Providers,
+    inventory: &'d Inventory<'d>,
+    /// Policies and listeners that do not go together, and have been told of.
+    told: RefCell<HashSet<(DocumentId, DocumentId, usize)>>,
 }
 
 const TARGETS: [&str; 4] = ["Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute"];
 
 impl<'d> AccessRules<'d> {
-    pub(super) fn new(inventory: &Inventory<'d>, providers: &Providers, diagnostics: &mut Vec<Diagnostic>) -> Self {
+    pub(super) fn new(
+        inventory: &'d Inventory<'d>,
+        providers: &'d Providers,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Self {
         let mut by_target = HashMap::<_, (&Document, Access)>::default();
         for document in inventory.documents {
             let Kind::AccessPolicy(policy) = &document.value else { continue };
@@ -60,7 +72,7 @@ impl<'d> AccessRules<'d> {
                 }
             }
         }
-        Self { by_target }
+        Self { by_target, providers, inventory, told: RefCell::default() }
     }
 
     /// The policy of a route: its own, else its Gateway's.
@@ -85,24 +97,7 @@ fn access_of(
             location: document.location("spec.authentication.anonymous"),
             actions: anonymous_actions(document, &anonymous.actions, diagnostics),
         }),
-        (None, names @ [_, ..]) => {
-            let named = names.iter().enumerate().filter_map(|(index, name)| {
-                let found = inventory.find("IdentityProvider", &document.id.namespace, name);
-                if found.is_none() {
-                    let path = format!("spec.authentication.providers[{index}]");
-                    diagnostics.push(inventory.not_found(document, &path, "IdentityProvider", name));
-                }
-                found.and_then(|found| providers.id(&found.id))
-            });
-            Some(Access::Guarded(Arc::new(Guard {
-                policy: document.id.clone(),
-                providers: named.collect(),
-                location: document.location("spec.authentication.providers"),
-                open_to_known: None,
-                upstream: Upstream::Nothing,
-                resource: None,
-            })))
-        }
+        (None, [_, ..]) => Some(guard::compile(document, policy, providers, inventory, diagnostics)),
         (anonymous, _) => {
             let message = if anonymous.is_some() {
                 "`anonymous` and `providers` contradict each other"
@@ -128,13 +123,25 @@ fn anonymous_actions(document: &Document, words: &[String], diagnostics: &mut Ve
         match Action::parse(word) {
             Some(action) => actions.insert(action),
             None if word == "*" => actions = ActionSet::EVERY,
-            None => diagnostics.push(
-                Diagnostic::error("unknown-action", format!("there is no action `{word}`"))
-                    .at(document.span(&format!("spec.authentication.anonymous.actions[{index}]")), "unknown action"),
-            ),
+            None => {
+                let path = format!("spec.authentication.anonymous.actions[{index}]");
+                diagnostics.push(unknown_action(document, &path, word));
+            }
         }
     }
     actions
+}
+
+/// What to say about a word that is no action.
+pub(super) fn unknown_action(document: &Document, path: &str, word: &str) -> Diagnostic {
+    let message = match closest(word, Action::ALL.iter().map(|action| action.as_str())) {
+        Some(meant) => format!("there is no action `{word}`, did you mean `{meant}`?"),
+        None => format!("there is no action `{word}`"),
+    };
+    let words: Vec<String> = Action::ALL.iter().map(|action| format!("`{action}`")).collect();
+    Diagnostic::error("unknown-action", message)
+        .at(document.span(path), "unknown action")
+        .help(format!("actions are {}, or `*` for all of them", words.join(", ")))
 }
 
 /// What to say about a route that no policy covers.

@@ -55,6 +55,13 @@ pub(super) struct ListenerDraft<'d> {
     conditions: Vec<crate::snapshot::Condition>,
 }
 
+impl ListenerDraft<'_> {
+    /// Whether clients are asked for a certificate.
+    pub(super) fn asks_certificates(&self) -> bool {
+        matches!(&self.tls, Some(TlsMode::Terminate(termination)) if termination.client.is_some())
+    }
+}
+
 /// Every Gateway that is ours.
 pub(super) fn compile_gateways<'d>(
     inventory: &Inventory<'d>,
@@ -404,8 +411,8 @@ fn certificate(
                 }),
                 (None, Some(files), None) => Ok(CertificateSource::Files {
                     document: found.id.clone(),
-                    chain: files.certificate.as_str().into(),
-                    key: files.key.as_str().into(),
+                    chain: found.beside(&files.certificate),
+                    key: found.beside(&files.key),
                 }),
                 (None, None, Some(_)) => Err((
                     "InvalidCertificateRef",

@@ -74,8 +74,6 @@ fn revision(documents: &[Document]) -> Revision {
 fn refuse_what_is_not_enforced(documents: &[Document], diagnostics: &mut Vec<Diagnostic>) {
     for document in documents {
         let what = match &document.value {
-            Kind::IdentityProvider(_) => "identity providers",
-            Kind::Role(_) | Kind::RoleBinding(_) => "roles",
             Kind::GuardrailPolicy(_) => "guardrails",
             Kind::AuditSink(_) => "audit sinks",
             Kind::InferencePool(_) => "InferencePools",

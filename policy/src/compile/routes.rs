@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, Method, StatusCode, header::HOST};
 
 use super::{
-    access::{AccessRules, uncovered},
+    access::{AccessRules, uncovered, unreadable},
     backends::{Backends, Reference},
     filters::{CompiledFilters, Place, compile_filters},
     gateways::{GatewayDraft, host_pattern},
@@ -145,6 +145,14 @@ fn attach<'d>(
         unresolved = context.unresolved.or(unresolved);
         if let Some(gateway) = gateways.get_mut(at) {
             for (listener, hosts) in listeners {
+                for rule in &rules {
+                    // A redirect is answered before anyone is asked who they are.
+                    if let CompiledRule::Http(rule, _) = rule
+                        && rule.filters.redirect.is_none()
+                    {
+                        access.check_listener(&rule.access, gateway, listener, diagnostics);
+                    }
+                }
                 add_to_listener(gateway, listener, &hosts, route, &rules);
             }
         }
@@ -291,6 +299,7 @@ fn compile_rules<'d>(
             rules.map(|(index, rule)| grpc_rule(document, index, rule, gateway, access, context)).collect()
         }
         Kind::TlsRoute(spec) => {
+            context.diagnostics.extend(unreadable(document, access));
             let rules = spec.spec.rules.iter().enumerate();
             rules
                 .map(|(index, rule)| {

@@ -6,7 +6,10 @@ mod sources;
 mod tree;
 mod validate;
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use foldhash::{HashMap, HashSet};
 
@@ -63,6 +66,12 @@ impl Document {
     /// Line and column of a field.
     pub fn location(&self, path: &str) -> Location {
         self.span(path).location()
+    }
+
+    /// A file that the document names: a relative path begins where the document's own file is.
+    pub fn beside(&self, path: &str) -> PathBuf {
+        let folder = Path::new(&*self.origin.name).parent();
+        folder.map_or_else(|| path.into(), |folder| folder.join(path))
     }
 
     /// The text of the document, as it was written.

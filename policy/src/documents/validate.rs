@@ -60,6 +60,9 @@ impl Walker<'_> {
         match &node.value {
             Value::Mapping(entries) if allows(schema, "object") => self.mapping(node, entries, schema),
             Value::Sequence(items) if allows(schema, "array") => {
+                if schema.get("minItems").and_then(Json::as_u64).is_some_and(|least| (items.len() as u64) < least) {
+                    self.report("empty-list", node, "an empty list says nothing here".to_owned(), "empty");
+                }
                 let of = schema.get("items").unwrap_or(&Json::Bool(true));
                 items.iter().map(|item| self.walk(item, of)).collect()
             }

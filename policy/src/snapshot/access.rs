@@ -30,7 +30,7 @@ pub struct Guard {
     pub policy: DocumentId,
     /// Where it names the providers.
     pub location: Location,
-    /// Those whose callers are taken, in order. Never empty.
+    /// Those whose callers are taken, in order. Empty where none of those named exists: nobody comes in.
     pub providers: Vec<ProviderId>,
     /// Where it says that whoever is known may do everything that no role denies; `None`: a role must allow it.
     pub open_to_known: Option<Location>,

@@ -223,7 +223,7 @@ pub struct Issuer {
 }}
 
 object! {
-/// A certificate and its key in PEM.
+/// A certificate and its key in PEM. Relative paths begin where this document's file is.
 pub struct IssuerFiles {
     /// The chain, leaf first.
     pub certificate: String,
@@ -244,7 +244,7 @@ pub struct Acme {
 object! {
 /// A file.
 pub struct FileReference {
-    /// Its path.
+    /// Its path; a relative one begins where this document's file is.
     pub file: String,
 }}
 

@@ -9,6 +9,7 @@ object! {
 /// Who must be known to come in.
 pub struct AccessPolicySpec {
     /// A Gateway, HTTPRoute, GRPCRoute or TLSRoute of the same namespace.
+    #[schemars(length(min = 1))]
     pub target_refs: Vec<PolicyTargetReference>,
     /// How callers are known.
     pub authentication: Authentication,

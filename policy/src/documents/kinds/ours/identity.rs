@@ -121,7 +121,7 @@ pub enum Algorithm {
 }
 
 object! {
-/// Which claims say who it is. A dot leads into an object: `realm_access.roles`.
+/// Which claims say who it is. A dot leads into an object: `realm_access.roles`; a name that is a URL is one claim.
 pub struct Claims {
     /// The user's name; `sub` when not said.
     pub user: Option<String>,
@@ -226,7 +226,7 @@ pub struct CacheTimes {
 object! {
 /// API keys of our own.
 pub struct ApiKeys {
-    /// The file of their hashes, which `portcullis keys` writes.
+    /// The file of their hashes, which `portcullis keys` writes. A relative path begins where this document's file is.
     pub file: String,
     /// The secret that the hashes are made with, in a file; `FILE.pepper` beside the keys when not said.
     pub pepper: Option<FileReference>,
