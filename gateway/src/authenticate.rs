@@ -4,8 +4,11 @@
 //! to; what a provider says is a [`Caller`] or a [`Rejection`]. The reason of a rejection is for logs and metrics: the
 //! client hears one uniform 401.
 
+pub mod bound;
 pub mod credential;
+pub mod dpop;
 pub mod fetch;
+pub mod json;
 
 use std::{
     borrow::Cow,
@@ -41,7 +44,8 @@ pub struct Shown<'r> {
 pub struct Known {
     /// Who it is.
     pub caller: Caller,
-    /// Within this time the same credential need not be judged again; zero where it must be each time.
+    /// Within this time the same credential need not be judged again; zero where it must be each time, as whatever is
+    /// bound to a key or to a certificate must ([`bound::Possession`]).
     pub fresh: Duration,
 }
 
