@@ -19,6 +19,7 @@ mod values;
 
 use std::{borrow::Cow, sync::Arc};
 
+use foldhash::HashSet;
 use http::{HeaderMap, HeaderName, Method};
 use regex::Regex;
 
@@ -153,6 +154,7 @@ pub const MODEL_HEADER: &str = "x-gateway-model-name";
 pub struct RouteTable {
     hosts: Hosts<Paths>,
     size: usize,
+    rules: Box<[Arc<Rule>]>,
 }
 
 impl RouteTable {
@@ -160,11 +162,19 @@ impl RouteTable {
     pub fn new(mut entries: Vec<RouteEntry>) -> Self {
         let size = entries.len();
         entries.sort_by(|a, b| a.tie.cmp(&b.tie));
+        let mut seen = HashSet::<*const Rule>::default();
+        let rules = entries.iter().map(|entry| &entry.rule).filter(|rule| seen.insert(Arc::as_ptr(rule))).cloned();
+        let rules = rules.collect();
         let mut hosts = Hosts::<Vec<_>>::default();
         for (rank, entry) in (0..).zip(entries) {
             hosts.entry(&entry.host).push((rank, entry));
         }
-        Self { hosts: hosts.map(Paths::new), size }
+        Self { hosts: hosts.map(Paths::new), size, rules }
+    }
+
+    /// Every rule that some request may meet, once, the oldest routes first.
+    pub fn rules(&self) -> &[Arc<Rule>] {
+        &self.rules
     }
 
     /// How many matches it holds.
@@ -195,6 +205,7 @@ impl RouteTable {
 #[derive(Debug, Default)]
 pub struct TlsRouteTable {
     hosts: Hosts<Option<Arc<TlsRule>>>,
+    rules: Vec<Arc<TlsRule>>,
 }
 
 /// One TLSRoute rule.
@@ -213,10 +224,19 @@ impl TlsRouteTable {
     pub fn new(mut entries: Vec<(HostPattern, TieBreak, Arc<TlsRule>)>) -> Self {
         entries.sort_by(|a, b| a.1.cmp(&b.1));
         let mut hosts = Hosts::<Option<Arc<TlsRule>>>::default();
+        let mut rules: Vec<Arc<TlsRule>> = Vec::new();
         for (host, _, rule) in entries {
+            if !rules.iter().any(|seen| Arc::ptr_eq(seen, &rule)) {
+                rules.push(rule.clone());
+            }
             hosts.entry(&host).get_or_insert(rule);
         }
-        Self { hosts }
+        Self { hosts, rules }
+    }
+
+    /// Every rule, once.
+    pub fn rules(&self) -> &[Arc<TlsRule>] {
+        &self.rules
     }
 
     /// The rule for a server name; `None`: no route, the connection is closed.
