@@ -127,6 +127,12 @@ impl Flow {
             self.placement.report(Instant::now(), Outcome::Cancelled);
             return self.break_off(&Refusal::deadline_exceeded(), BodyError::Ended("deadline exceeded"));
         }
+        if let Some(watched) = &self.record.watched
+            && let Poll::Ready(refusal) = watched.poll_lost(cx)
+        {
+            self.placement.report(Instant::now(), Outcome::Cancelled);
+            return self.break_off(&refusal, BodyError::Ended("permission lost"));
+        }
         match std::task::ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             Some(Ok(mut frame)) => {
                 if let Some(chunk) = frame.data_ref() {

@@ -1,26 +1,44 @@
 //! Authentication: who asks, shown by a credential that a provider of the route vouches for.
 //!
 //! A request shows at most one credential ([`credential`]); the route's AccessPolicy says which providers it may be shown
-//! to; what a provider says is a [`Caller`] or a [`Rejection`]. The reason of a rejection is for logs and metrics: the
-//! client hears one uniform 401.
+//! to ([`providers`]); what a provider says is a [`Caller`] or a [`Rejection`], and may be remembered for a while
+//! ([`remembered`]). The reason of a rejection is for logs and metrics: the client hears one uniform 401.
 
 pub mod bound;
 pub mod credential;
 pub mod dpop;
+pub mod failures;
 pub mod fetch;
 pub mod json;
+pub mod providers;
+pub mod remembered;
 
 use std::{
     borrow::Cow,
     net::IpAddr,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use http::Method;
 use portcullis_mesh::tls::PeerCertificate;
-use portcullis_policy::authorize::Caller;
+use portcullis_policy::{
+    authorize::Caller,
+    snapshot::{Access, Guard, ProviderId, Scheme},
+};
+use smallvec::SmallVec;
 
-use self::credential::Credential;
+use self::{
+    credential::{Credential, Unfit},
+    remembered::Fingerprint,
+};
+use crate::{
+    canonical::Canonical,
+    connection::Connection,
+    live::Live,
+    receive::{Line, Request},
+    refusal::Refusal,
+    route::Candidates,
+};
 
 /// What a request shows of who sends it, and what a proof may be bound to.
 #[derive(Debug, Clone, Copy)]
@@ -31,12 +49,34 @@ pub struct Shown<'r> {
     pub certificate: &'r PeerCertificate,
     /// Its method, for proofs of possession.
     pub method: &'r Method,
-    /// Its URL without query, as the client sees it, for proofs of possession: `https://llm.corp.example/v1/models`.
-    pub url: &'r str,
+    /// Where it goes, as the client sees it, for proofs of possession.
+    pub target: ShownTarget<'r>,
     /// Where it comes from.
     pub source: IpAddr,
     /// When.
     pub now: SystemTime,
+}
+
+/// A URL without its query, in parts: nobody puts it together unless a proof is bound to it.
+#[derive(Debug, Clone, Copy)]
+pub struct ShownTarget<'r> {
+    /// `http` or `https`.
+    pub scheme: Scheme,
+    /// The host, with its port if one was sent.
+    pub authority: &'r str,
+    /// The path, as it was sent.
+    pub path: &'r str,
+}
+
+impl ShownTarget<'_> {
+    /// `https://llm.corp.example/v1/models`
+    pub fn url(&self) -> String {
+        let scheme = match self.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
+        format!("{scheme}://{}{}", self.authority, self.path)
+    }
 }
 
 /// A caller, and how long what a provider said of them may be remembered.
@@ -70,4 +110,150 @@ pub enum Rejection {
     },
     /// Whoever could tell cannot be asked: 503. The word is for logs and metrics.
     Unavailable(&'static str),
+}
+
+impl Rejection {
+    /// A word for logs and metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Invalid(word) | Self::InvalidProof(word) | Self::Unavailable(word) => word,
+            Self::Refused { code, .. } => code,
+            Self::Throttled { .. } => "throttled",
+        }
+    }
+}
+
+/// Who asks, as the stage found out. Only [`authenticate`] makes it.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    caller: Caller,
+    fresh: Duration,
+}
+
+impl Authenticated {
+    /// Who it is.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// How long what the provider said holds before it is asked again.
+    pub fn fresh(&self) -> Duration {
+        self.fresh
+    }
+}
+
+/// Who may be asked about a request, before it is known which of its candidates it meets.
+struct Taken<'s> {
+    /// Any of these may know the caller.
+    providers: SmallVec<[ProviderId; 4]>,
+    /// Says how a client is told what it lacks.
+    guard: &'s Guard,
+    /// One of the candidates is open to everyone.
+    is_optional: bool,
+}
+
+/// Finds out who asks. Where nobody has to be known, nobody is.
+pub async fn authenticate(
+    connection: &Connection,
+    live: &Live,
+    candidates: &Candidates<'_>,
+    line: &Line,
+    canonical: &Canonical<'_>,
+    request: &Request,
+) -> Result<Authenticated, Refusal> {
+    let Some(taken) = taken(candidates) else {
+        return Ok(Authenticated { caller: Caller::anonymous(), fresh: Duration::MAX });
+    };
+    let now = SystemTime::now();
+    let outcome = match credential::find(&request.headers, canonical.query(), connection.scheme == Scheme::Https) {
+        Err(Unfit::Refusal(refusal)) => return Err(refusal),
+        Err(Unfit::Rejection(rejection)) => Err(rejection),
+        Ok(credential) => {
+            let shown = Shown {
+                credential: credential.as_ref(),
+                certificate: &connection.certificate,
+                method: &line.method,
+                target: ShownTarget { scheme: connection.scheme, authority: line.authority(), path: line.uri.path() },
+                source: connection.source,
+                now,
+            };
+            judge(connection, live, &taken, &shown).await
+        }
+    };
+    let metrics = &connection.worker.metrics;
+    match outcome {
+        Ok(Some(Known { caller, fresh })) => Ok(Authenticated { caller, fresh }),
+        Ok(None) if taken.is_optional => Ok(Authenticated { caller: Caller::anonymous(), fresh: Duration::MAX }),
+        Ok(None) => {
+            metrics.authentication("none", "missing");
+            Err(live.providers.challenge(taken.guard, false))
+        }
+        Err(rejection) => {
+            tracing::debug!(reason = rejection.word(), source = %connection.source, "credential rejected");
+            Err(refuse(connection, live, &taken, rejection))
+        }
+    }
+}
+
+fn refuse(connection: &Connection, live: &Live, taken: &Taken<'_>, rejection: Rejection) -> Refusal {
+    let word = rejection.word();
+    let refusal = match rejection {
+        Rejection::Invalid(_) => match connection.worker.failures.failed(connection.source, Instant::now()) {
+            Some(retry_after) => Refusal::too_many_failures(retry_after),
+            None => live.providers.challenge(taken.guard, true),
+        },
+        Rejection::InvalidProof(_) => live.providers.challenge_proof(taken.guard),
+        Rejection::Refused { code, message } => Refusal::caller_refused(code, message),
+        Rejection::Throttled { retry_after } => Refusal::too_many_failures(retry_after),
+        Rejection::Unavailable(_) => Refusal::identity_unavailable(),
+    };
+    refusal.detail(word)
+}
+
+/// `None`: whatever the request meets is open to everyone.
+fn taken<'s>(candidates: &Candidates<'s>) -> Option<Taken<'s>> {
+    let mut taken: Option<Taken<'s>> = None;
+    let mut is_optional = false;
+    candidates.each_access(|access| match access {
+        Access::Anonymous { .. } => is_optional = true,
+        Access::Guarded(guard) => {
+            let all = taken.get_or_insert_with(|| Taken { providers: SmallVec::new(), guard, is_optional: false });
+            for provider in &guard.providers {
+                if !all.providers.contains(provider) {
+                    all.providers.push(*provider);
+                }
+            }
+        }
+    });
+    taken.map(|taken| Taken { is_optional, ..taken })
+}
+
+/// Asks those who may know; what was learnt of the same credential a moment ago counts. `None`: nothing was shown.
+async fn judge(
+    connection: &Connection,
+    live: &Live,
+    taken: &Taken<'_>,
+    shown: &Shown<'_>,
+) -> Result<Option<Known>, Rejection> {
+    let worker = &connection.worker;
+    let fingerprint = Fingerprint::of(shown, || connection.certificate_hash());
+    if let Some(fingerprint) = &fingerprint {
+        let known = worker.remembered.borrow_mut().find(fingerprint, live, Instant::now(), shown.now);
+        if let Some((provider, known)) = known
+            && taken.providers.contains(&provider)
+        {
+            worker.metrics.authentication(live.providers.label(provider), "remembered");
+            return Ok(Some(known));
+        }
+    }
+    let Some((provider, judged)) = live.providers.judge(&taken.providers, shown).await else { return Ok(None) };
+    let label = provider.map_or("none", |provider| live.providers.label(provider));
+    worker.metrics.authentication(label, judged.as_ref().map_or_else(Rejection::word, |_| "ok"));
+    let known = judged?;
+    if let (Some(fingerprint), Some(provider)) = (fingerprint, provider)
+        && !known.fresh.is_zero()
+    {
+        worker.remembered.borrow_mut().keep(fingerprint, provider, &known, live, Instant::now());
+    }
+    Ok(Some(known))
 }

@@ -1,13 +1,14 @@
 //! A downstream connection, from the accept queue to its last exchange.
 
 use std::{
-    cell::{Cell, RefCell},
-    net::SocketAddr,
+    cell::{Cell, OnceCell, RefCell},
+    net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::Arc,
     time::Instant,
 };
 
+use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderValue;
 use portcullis_mesh::{
     connections::{Target, connect},
@@ -16,7 +17,7 @@ use portcullis_mesh::{
     http::{self as mesh_http, Ended, Spoken},
     io::{Io, Socket},
     listen::{self, Admission, Afterwards},
-    tls::{self, Accepted, Deadlines},
+    tls::{self, Accepted, Deadlines, PeerCertificate},
 };
 use portcullis_policy::snapshot::{Access, Listener, ListenerProtocol, Scheme};
 use tokio::sync::oneshot;
@@ -49,6 +50,11 @@ pub struct Connection {
     pub listener_port: u16,
     /// Where it comes from, as backends are told.
     pub origin: Origin,
+    /// The address it comes from.
+    pub source: IpAddr,
+    /// The certificate that the client showed.
+    pub certificate: PeerCertificate,
+    certificate_hash: OnceCell<Option<[u8; 32]>>,
     /// Counts the exchanges on it.
     pub metrics: Rc<PortMetrics>,
     doorway: Rc<Doorway>,
@@ -59,7 +65,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    fn new(came: Came, scheme: Scheme, server_name: Option<Arc<str>>) -> Self {
+    fn new(came: Came, scheme: Scheme, server_name: Option<Arc<str>>, certificate: PeerCertificate) -> Self {
         let Came { worker, doorway, metrics, remote, admission } = came;
         let client = HeaderValue::from_str(&remote.ip().to_string());
         let listener_port = doorway.port.borrow().port;
@@ -71,6 +77,9 @@ impl Connection {
                 client: client.unwrap_or(HeaderValue::from_static("unknown")),
                 scheme: HeaderValue::from_static(if scheme == Scheme::Https { "https" } else { "http" }),
             },
+            source: remote.ip(),
+            certificate,
+            certificate_hash: OnceCell::new(),
             metrics,
             doorway,
             admission: RefCell::new(admission),
@@ -83,6 +92,18 @@ impl Connection {
     /// handshake has shown that already.)
     pub fn has_spoken(&self) {
         self.admission.borrow_mut().handshake_done();
+    }
+
+    /// The SHA-256 of the client's certificate, where that leads to an authority of the listener.
+    pub fn certificate_hash(&self) -> Option<[u8; 32]> {
+        *self.certificate_hash.get_or_init(|| match &self.certificate {
+            PeerCertificate::Verified(chain) => {
+                let mut hash = [0; 32];
+                hash.copy_from_slice(digest(&SHA256, chain.certificates().first()?).as_ref());
+                Some(hash)
+            }
+            PeerCertificate::Absent | PeerCertificate::Unverified { .. } => None,
+        })
     }
 
     /// The listener that answers for `host`. Over TLS it must be the one that the handshake was made with: its
@@ -143,7 +164,7 @@ async fn serve(worker: Rc<Worker>, doorway: Rc<Doorway>, connection: listen::Con
     let mut came = Came { worker: worker.clone(), doorway, metrics: metrics.clone(), remote, admission };
     let tls = worker.live().tls(&port).cloned();
     let Some(tls) = tls else {
-        let connection = Connection::new(came, Scheme::Http, None);
+        let connection = Connection::new(came, Scheme::Http, None, PeerCertificate::Absent);
         let ended = mesh_http::serve(Io::Tcp(stream), Spoken::Unknown, &connection, &worker.limits, &seat).await;
         log_end(remote, &ended);
         return;
@@ -167,7 +188,7 @@ async fn serve(worker: Rc<Worker>, doorway: Rc<Doorway>, connection: listen::Con
                 return relay(&worker, &port, io, &[], peer.sni.as_deref()).await;
             }
             let spoken = if peer.is_h2() { Spoken::H2 } else { Spoken::H1 };
-            let connection = Connection::new(came, Scheme::Https, peer.sni.as_deref().map(Arc::from));
+            let connection = Connection::new(came, Scheme::Https, peer.sni.as_deref().map(Arc::from), peer.certificate);
             let ended = mesh_http::serve(io, spoken, &connection, &worker.limits, &seat).await;
             log_end(remote, &ended);
         }

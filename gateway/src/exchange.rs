@@ -10,20 +10,22 @@ use bytes::Bytes;
 use http::{HeaderValue, header::CONTENT_TYPE};
 use portcullis_mesh::http::{Answer, Arrival, Handler, HeadError};
 use portcullis_policy::{
-    action::Action,
-    authorize::{AboutModel, Caller, Permit, Question, authorize},
+    authorize::Denial,
     routes::Match,
+    snapshot::{Access, Listener, Rule},
 };
 
 use crate::{
     answer::{self, AnswerBody},
+    authenticate::{Authenticated, authenticate},
     connection::Connection,
     filters::identifiers::RequestId,
     forward::forward,
     live::Live,
-    outbound::{Prepared, prepare},
+    outbound::{self, Prepared, prepare},
+    permission::{NoPassage, Passage, Wanted},
     prompt,
-    receive::{Request, receive},
+    receive::receive,
     record::Record,
     refusal::{self, Dialect, Fault, Refusal},
     route::candidates,
@@ -35,11 +37,21 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
     let canonical = line.canonical(connection.scheme)?;
     let listener = connection.listener_for(&live, canonical.host())?;
     let candidates = candidates(listener, &line, &canonical, &request)?;
-    let caller = authenticate(connection);
+    if let Some(answer) = outbound::without_backend(connection, &candidates, &line, &canonical, &request) {
+        return Ok(answer::ready(answer, record));
+    }
+    let authenticated = authenticate(connection, &live, &candidates, &line, &canonical, &request).await?;
     let model = prompt::read(candidates.need(&live.snapshot), &line, &canonical, &mut request).await?;
     let matched = candidates.choose(listener, &line, &canonical, &request, model.as_deref())?;
     record.routed(matched.rule, model.as_deref());
-    let permit = permit(&live, &matched, &caller, &request)?;
+    let wanted = Wanted {
+        method: &line.method,
+        path: canonical.path(),
+        model: model.as_deref(),
+        headers: &request.headers,
+        source: connection.source,
+    };
+    let mut passage = permit(&live, listener, &matched, authenticated, &wanted, record)?;
     // Admission (limits, budgets) and the screening of what goes in stand here.
     let mut outbound = match prepare(connection, &live, &matched, &line, &canonical, request, model)? {
         Prepared::Answer(response) => return Ok(answer::ready(response, record)),
@@ -47,7 +59,7 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
     };
     outbound.gather().await?;
     // The screening of what comes out wraps the answer's body here.
-    forward(&live, &permit, &mut outbound, record).await.map_err(|refusal| outbound.readable(refusal))
+    forward(&live, &mut passage, &mut outbound, record).await.map_err(|refusal| outbound.readable(refusal))
 }
 
 impl Handler for Connection {
@@ -77,14 +89,33 @@ impl Handler for Connection {
     }
 }
 
-/// Identity providers stand here. Until they do, `run` refuses documents that name them, so everyone is anonymous.
-fn authenticate(_connection: &Connection) -> Caller {
-    Caller::anonymous()
-}
-
-fn permit<'s>(live: &'s Live, matched: &Match<'s>, caller: &Caller, request: &Request) -> Result<Permit<'s>, Refusal> {
-    let question =
-        Question { action: Action::Access, model: AboutModel::None, headers: &request.headers, source: None };
-    authorize(&live.snapshot, matched.rule, caller, &question)
-        .map_err(|_| Refusal::unauthenticated("authentication_required", HeaderValue::from_static("Bearer")))
+/// Whether who asks may do this, there, with this model.
+fn permit<'s>(
+    live: &'s Live,
+    listener: &'s Listener,
+    matched: &Match<'s>,
+    authenticated: Authenticated,
+    wanted: &Wanted<'_>,
+    record: &mut Record,
+) -> Result<Passage<'s>, Refusal> {
+    let rule: &'s Rule = matched.rule;
+    let metrics = &record.worker.metrics;
+    let denial = match Passage::open(live, &listener.id, rule, authenticated, wanted) {
+        Ok(passage) => {
+            if passage.caller().principal().is_some() {
+                metrics.authorization(rule, "allow");
+            }
+            return Ok(passage);
+        }
+        Err(NoPassage::NotServed) => return Err(Refusal::model_not_found()),
+        Err(NoPassage::Denied(denial)) => denial,
+    };
+    metrics.authorization(rule, "deny");
+    Err(match (&denial, &rule.access) {
+        (Denial::Unauthenticated | Denial::ForeignProvider, Access::Guarded(guard)) => {
+            live.providers.challenge(guard, false)
+        }
+        _ => Refusal::permission_denied(),
+    }
+    .detail(denial.to_string()))
 }

@@ -84,11 +84,11 @@ fn stages(
         Ok(candidates) => candidates,
         Err(refusal) => return refused("route", &refusal),
     };
-    let model = match model_of(arguments, candidates, snapshot, &line, &canonical, &mut request) {
+    let model = match model_of(arguments, &candidates, snapshot, &line, &canonical, &mut request) {
         Ok(model) => model,
         Err(refusal) => return refused("model", &refusal),
     };
-    if let (Candidates::ByModel, _) | (_, Some(_)) = (candidates, &model) {
+    if let (Candidates::ByModel(_), _) | (_, Some(_)) = (&candidates, &model) {
         say(format_args!("model        {}", model.as_deref().unwrap_or("none is named")));
     }
     match candidates.choose(listener, &line, &canonical, &request, model.as_deref()) {
@@ -189,7 +189,7 @@ fn listener_of<'l>(listeners: &'l [Listener], scheme: Scheme, port: Option<u16>,
 /// The model, as the prompt's stage reads it, unless the command line says it.
 fn model_of(
     arguments: &ExplainArgs,
-    candidates: Candidates<'_>,
+    candidates: &Candidates<'_>,
     snapshot: &Snapshot,
     line: &Line,
     canonical: &Canonical<'_>,

@@ -15,12 +15,12 @@ use http::{
     HeaderValue, Response, StatusCode,
     header::{CONNECTION, UPGRADE},
 };
+use http_body::Body as _;
 use portcullis_mesh::{
     connections::{Answered, Attempt, AttemptError, Chosen, Home, Target, UpstreamBody, Version},
     endpoints::{EndpointId, Outcome, Placement},
     http::{Answer, BodyError, Incoming, Interim, Tunnel, h1_client::SendError, h1_server::upgrade_fields},
 };
-use portcullis_policy::authorize::Permit;
 use smallvec::SmallVec;
 
 use crate::{
@@ -28,6 +28,7 @@ use crate::{
     filters::{headers::change, hygiene::clean_answer},
     live::{Live, LiveBackend},
     outbound::{Outbound, is_safe_to_repeat},
+    permission::{Passage, UNWATCHED_BYTES_MAX},
     prompt::refuse_body,
     record::Record,
     refusal::Refusal,
@@ -42,7 +43,7 @@ const MIRRORS_IN_FLIGHT_MAX: usize = 256;
 /// Sends a permitted request to an endpoint and answers with what comes back.
 pub async fn forward(
     live: &Live,
-    _permit: &Permit<'_>,
+    passage: &mut Passage<'_>,
     outbound: &mut Outbound<'_>,
     record: &mut Record,
 ) -> Result<Answer<AnswerBody>, Refusal> {
@@ -82,9 +83,13 @@ pub async fn forward(
             }
             Judged::Answer(response, placement) => {
                 let response = finish_head(response, outbound);
+                if goes_on(response.body()) {
+                    record.watched = passage.watch(&worker, live, now);
+                }
                 return Ok(answer::flow(response, placement, record, attempts.deadline, now));
             }
             Judged::Upgraded(response, tunnel, placement) => {
+                record.watched = passage.watch(&worker, live, now);
                 return Ok(tunnelled(response, tunnel, placement, backend, record));
             }
         }
@@ -302,6 +307,11 @@ fn send_error(error: &SendError, outbound: &Outbound<'_>) -> (Outcome, Refusal) 
     }
 }
 
+/// Whether an answer may outlive the permission it was given with.
+fn goes_on(body: &UpstreamBody) -> bool {
+    !body.is_end_stream() && body.size_hint().exact().is_none_or(|length| length > UNWATCHED_BYTES_MAX)
+}
+
 /// The head of an answer as the client sees it.
 fn finish_head(mut response: Response<UpstreamBody>, outbound: &Outbound<'_>) -> Response<UpstreamBody> {
     let headers = response.headers_mut();
@@ -328,8 +338,13 @@ fn tunnelled(
     parts.headers.remove(CONNECTION);
     upgrade_fields(&mut parts.headers, protocol);
     record.answered(parts.status, Instant::now());
+    let cut = record.watched.clone().map(|watched| -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move {
+            let _ = watched.lost().await;
+        })
+    });
     let guard = TunnelGuard::new(record.hand_over(), placement);
-    let tunnel = Tunnel { io, prelude, idle: backend.clocks.idle, guard: Box::new(guard) };
+    let tunnel = Tunnel { io, prelude, idle: backend.clocks.idle, cut, guard: Box::new(guard) };
     Answer::Tunnel(Response::from_parts(parts, ()), tunnel)
 }
 

@@ -22,6 +22,7 @@ pub mod logging;
 pub mod metrics;
 pub mod model;
 pub mod outbound;
+pub mod permission;
 pub mod probe;
 pub mod prompt;
 pub mod random;

@@ -3,11 +3,12 @@
 //! Built off the hot path, once per revision, and shared by every worker. Endpoints that stay keep their state.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Instant, SystemTime},
 };
 
 use foldhash::HashMap;
+use http::Method;
 use portcullis_mesh::{
     connections::{TargetTls, Version},
     endpoints::{self, Address, BackendSpec, EndpointSpec, Endpoints, HealthCheckSpec},
@@ -16,12 +17,14 @@ use portcullis_mesh::{
 };
 use portcullis_policy::{
     Snapshot,
+    action::{self, Action},
     snapshot::{
-        Backend, BackendId, DocumentId, EndpointAddress, HostPattern, Listener, ListenerProtocol, Strategy, Transport,
-        UpstreamHttp,
+        Backend, BackendId, DocumentId, EndpointAddress, HostPattern, Listener, ListenerId, ListenerProtocol, Rule,
+        Strategy, Transport, UpstreamHttp,
     },
 };
 
+use crate::authenticate::providers::Providers;
 use crate::tls::{PortsTls, TlsError, TlsState, target_tls};
 
 /// A compiled revision with its backends' state.
@@ -34,6 +37,10 @@ pub struct Live {
     backends: Vec<LiveBackend>,
     ports: HashMap<PortKey, Vec<usize>>,
     tls: PortsTls,
+    /// Who knows callers.
+    pub providers: Providers,
+    /// Rules by listener, route and place in it, once somebody asks.
+    rules: OnceLock<HashMap<(ListenerId, DocumentId, usize), Arc<Rule>>>,
 }
 
 /// One socket address's worth of listeners: a Gateway and a port.
@@ -51,6 +58,17 @@ impl std::fmt::Display for PortKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}:{}", self.namespace, self.gateway, self.port)
     }
+}
+
+/// Why a snapshot cannot be brought to life.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    /// Certificates, keys, trust.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// An identity provider.
+    #[error("{0}")]
+    Provider(String),
 }
 
 /// A backend and the state of its endpoints.
@@ -75,7 +93,7 @@ impl Live {
         previous: Option<&Live>,
         tls: &TlsState,
         now: Instant,
-    ) -> Result<Self, TlsError> {
+    ) -> Result<Self, LiveError> {
         let mut earlier: HashMap<(&DocumentId, Option<u16>), &LiveBackend> = HashMap::default();
         for backend in previous.iter().flat_map(|live| &live.backends) {
             earlier.insert((&backend.spec.document, backend.spec.port), backend);
@@ -91,7 +109,26 @@ impl Live {
         }
         let generation = previous.map_or(1, |live| live.generation + 1);
         let tls = tls.ports(&snapshot)?;
-        Ok(Self { snapshot, generation, backends, ports, tls })
+        let providers =
+            Providers::build(&snapshot, previous.map(|live| &live.providers)).map_err(LiveError::Provider)?;
+        Ok(Self { snapshot, generation, backends, ports, tls, providers, rules: OnceLock::new() })
+    }
+
+    /// What a request does at a rule.
+    pub fn action(&self, rule: &Rule, method: &Method, path: &str) -> Action {
+        let mut backends = rule.backends.iter().filter_map(|reference| self.backend(*reference.target.as_ref().ok()?));
+        let dialect = backends.find_map(|backend| backend.spec.dialect);
+        action::classify(dialect, rule.grpc, method, path)
+    }
+
+    /// The rule at this place in a route of a listener, if there still is one.
+    pub fn rule(&self, listener: &ListenerId, route: &DocumentId, index: usize) -> Option<&Arc<Rule>> {
+        let rules = self.rules.get_or_init(|| {
+            let listeners = self.snapshot.listeners.iter();
+            let all = listeners.flat_map(|listener| listener.routes.rules().iter().map(move |rule| (listener, rule)));
+            all.map(|(listener, rule)| ((listener.id.clone(), rule.route.clone(), rule.index), rule.clone())).collect()
+        });
+        rules.get(&(listener.clone(), route.clone(), index))
     }
 
     /// A backend of this revision.

@@ -29,6 +29,11 @@ const REFUSAL_CODES_MAX: usize = 100;
 /// Models with a series of their own; requests for further ones are counted as `other`.
 const MODELS_MAX: usize = 100;
 
+/// Providers and outcomes with a series of their own; further ones are counted as `other`.
+const AUTHENTICATIONS_MAX: usize = 1000;
+/// Routes and decisions with a series of their own; further ones are counted as `other`.
+const AUTHORIZATIONS_MAX: usize = 4000;
+
 /// Every metric of the process; each worker takes its part.
 #[derive(Clone)]
 pub struct MetricsSource {
@@ -41,6 +46,8 @@ pub struct MetricsSource {
     malformed: CounterFamily<1>,
     models: CounterFamily<1>,
     mirrors_skipped: CounterFamily<1>,
+    authentications: CounterFamily<2>,
+    authorizations: CounterFamily<2>,
 }
 
 impl fmt::Debug for MetricsSource {
@@ -88,6 +95,19 @@ impl MetricsSource {
                 ),
                 ["backend"],
                 MODELS_MAX,
+            ),
+            authentications: registry.counter(
+                Described::count(
+                    "portcullis_authentications",
+                    "Credentials judged, by the provider that judged and what it came to.",
+                ),
+                ["provider", "outcome"],
+                AUTHENTICATIONS_MAX,
+            ),
+            authorizations: registry.counter(
+                Described::count("portcullis_authorizations", "Decisions about callers, by route and decision."),
+                ["route", "decision"],
+                AUTHORIZATIONS_MAX,
             ),
             registry,
             catalogue,
@@ -318,6 +338,17 @@ impl Metrics {
             Chosen::Opened => backend.connections_opened(),
             Chosen::Reused => backend.connections_reused(),
         });
+    }
+
+    /// A credential was judged, or there was none.
+    pub fn authentication(&self, provider: &str, outcome: &str) {
+        self.shard.inc(self.source.authentications.with([provider, outcome]));
+    }
+
+    /// A caller may, or may not.
+    pub fn authorization(&self, rule: &Rule, decision: &'static str) {
+        let route = format!("{}/{}", rule.route.namespace, rule.route.name);
+        self.shard.inc(self.source.authorizations.with([&route, decision]));
     }
 
     /// A request was not mirrored.

@@ -30,6 +30,7 @@ use crate::{
     prompt::refuse_body,
     receive::{Line, Request},
     refusal::{Fault, Refusal},
+    route::Candidates,
 };
 
 /// The largest body that is held so that it can be sent again, in bytes.
@@ -74,6 +75,31 @@ pub struct Outbound<'t> {
 const MODEL_NAME: HeaderName = HeaderName::from_static("x-gateway-model-name");
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
+/// The answer to a request that no backend has a part in, if its one rule gives it: a redirect, or a preflight, which
+/// browsers send without credentials. It needs no permission, because it leads nowhere.
+pub fn without_backend(
+    connection: &Connection,
+    candidates: &Candidates<'_>,
+    line: &Line,
+    canonical: &Canonical<'_>,
+    request: &Request,
+) -> Option<Response<Bytes>> {
+    let Candidates::Rule(matched) = candidates else { return None };
+    let place = place(connection, matched, canonical);
+    answer_at_once(&matched.rule.filters, line, &request.headers, &place, &mut None)
+}
+
+fn place<'r>(connection: &Connection, matched: &Match<'_>, canonical: &'r Canonical<'_>) -> Place<'r> {
+    Place {
+        scheme: connection.scheme,
+        host: canonical.host(),
+        listener_port: connection.listener_port,
+        path: canonical.path(),
+        query: canonical.query(),
+        prefix_len: matched.prefix_len,
+    }
+}
+
 /// Applies a rule's filters, chooses one of its backends and applies that one's.
 pub fn prepare<'t>(
     connection: &Connection,
@@ -86,14 +112,7 @@ pub fn prepare<'t>(
 ) -> Result<Prepared<'t>, Refusal> {
     let rule: &'t Rule = matched.rule;
     let Request { mut headers, body, interim, upgrade, .. } = request;
-    let place = Place {
-        scheme: connection.scheme,
-        host: canonical.host(),
-        listener_port: connection.listener_port,
-        path: canonical.path(),
-        query: canonical.query(),
-        prefix_len: matched.prefix_len,
-    };
+    let place = place(connection, matched, canonical);
     let mut grant = None;
     if let Some(answer) = answer_at_once(&rule.filters, line, &headers, &place, &mut grant) {
         return Ok(Prepared::Answer(answer));

@@ -91,6 +91,14 @@ impl Line {
         canonicalise(&head)
     }
 
+    /// The host as the client names it, with its port if it names one.
+    pub fn authority(&self) -> &str {
+        match self.uri.authority() {
+            Some(authority) => authority.as_str(),
+            None => self.hosts.first().and_then(|host| host.to_str().ok()).unwrap_or_default(),
+        }
+    }
+
     /// The `Host` field as it was sent, if there was exactly one and no absolute target.
     pub fn host_value(&self) -> Option<&HeaderValue> {
         self.hosts.first()

@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use portcullis_mesh::telemetry::{Gauge, RouteMetrics};
 use portcullis_policy::snapshot::Rule;
 
-use crate::{filters::identifiers::RequestId, refusal::Dialect, worker::Worker};
+use crate::{filters::identifiers::RequestId, permission::Watched, refusal::Dialect, worker::Worker};
 
 /// The record of one exchange.
 pub struct Record {
@@ -23,6 +23,8 @@ pub struct Record {
     pub dialect: Dialect,
     /// Its method, for the metric's label.
     pub method: Method,
+    /// Watched for as long as its answer goes on.
+    pub watched: Option<Rc<Watched>>,
     in_flight: Gauge,
     route: Option<Rc<RouteMetrics>>,
     status: Option<StatusCode>,
@@ -72,7 +74,7 @@ impl Record {
     ) -> Self {
         worker.metrics.shard().shift(in_flight, 1);
         let method = method.clone();
-        Self { worker, started, id, dialect, method, in_flight, route: None, status: None, open: true }
+        Self { worker, started, id, dialect, method, watched: None, in_flight, route: None, status: None, open: true }
     }
 
     /// The rule was found.
@@ -108,6 +110,7 @@ impl Record {
             id: self.id.clone(),
             dialect: self.dialect,
             method: self.method.clone(),
+            watched: self.watched.take(),
             in_flight: self.in_flight,
             route: self.route.take(),
             status: self.status,

@@ -33,6 +33,7 @@ use tokio::{
 };
 
 use crate::{
+    authenticate::providers,
     live::{Live, PortKey},
     metrics::MetricsSource,
     probe::probe,
@@ -102,6 +103,7 @@ pub fn load(
     watched.look(input.paths.clone());
     let report = check(&input.paths);
     watched.look(certificate_files(&report.snapshot));
+    watched.look(providers::files(&report.snapshot));
     let refusals: Vec<_> = report.refusals(input.references_may_fail).cloned().collect();
     let loaded = if report.documents.is_empty() && refusals.is_empty() {
         Err("there is no document of a kind that Portcullis reads; served, this would close every port".to_owned())
@@ -298,6 +300,9 @@ impl Reloader {
 
     fn watch_endpoints(&mut self, live: &Live) {
         self.tasks = JoinSet::new();
+        for task in live.providers.tasks() {
+            self.tasks.spawn(task);
+        }
         for backend in live.backends() {
             self.tasks.spawn(keep_resolved(backend.endpoints.clone()));
             if let Some(check) = &backend.spec.health_check {

@@ -1,8 +1,8 @@
 //! The routing stage: which rule a request meets, before its body has been read and after.
 
 use portcullis_policy::{
-    routes::{Facts, Found, Match, Model},
-    snapshot::{Listener, Snapshot},
+    routes::{Choices, Facts, Found, Match, Model},
+    snapshot::{Access, Listener, Snapshot},
 };
 
 use crate::{
@@ -13,12 +13,12 @@ use crate::{
 };
 
 /// What a request can still become before its body has been read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Candidates<'t> {
     /// This rule, whatever the body says.
     Rule(Match<'t>),
-    /// The body decides: it names the model.
-    ByModel,
+    /// The body decides: it names the model. One of these it will be.
+    ByModel(Choices<'t>),
 }
 
 /// The rules that a request can meet at a listener.
@@ -34,16 +34,24 @@ pub fn candidates<'t>(
     }
     match listener.routes.find(&facts(line, canonical, request, Model::Unread)) {
         Found::Rule(matched) => Ok(Candidates::Rule(matched)),
-        Found::NeedsModel(_) => Ok(Candidates::ByModel),
+        Found::NeedsModel(choices) => Ok(Candidates::ByModel(choices)),
         Found::Nothing => Err(Refusal::route_not_found()),
     }
 }
 
 impl<'t> Candidates<'t> {
+    /// Who may use the rules that a request can still meet.
+    pub fn each_access(&self, mut look: impl FnMut(&'t Access)) {
+        match self {
+            Candidates::Rule(matched) => look(&matched.rule.access),
+            Candidates::ByModel(choices) => choices.iter().for_each(|rule| look(&rule.access)),
+        }
+    }
+
     /// How much it matters to know the model.
     pub fn need(&self, snapshot: &Snapshot) -> Need {
         match self {
-            Candidates::ByModel => Need::Required,
+            Candidates::ByModel(_) => Need::Required,
             Candidates::Rule(matched) => {
                 let mut backends = matched.rule.backends.iter().filter_map(|backend| backend.target.as_ref().ok());
                 let speaks_inference = backends
@@ -64,7 +72,8 @@ impl<'t> Candidates<'t> {
     ) -> Result<Match<'t>, Refusal> {
         match self {
             Candidates::Rule(matched) => Ok(matched),
-            Candidates::ByModel => match listener.routes.find(&facts(line, canonical, request, Model::Known(model))) {
+            Candidates::ByModel(_) => match listener.routes.find(&facts(line, canonical, request, Model::Known(model)))
+            {
                 Found::Rule(matched) => Ok(matched),
                 Found::NeedsModel(_) | Found::Nothing => Err(Refusal::route_not_found()),
             },

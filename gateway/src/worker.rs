@@ -24,9 +24,11 @@ use tokio::{
 };
 
 use crate::{
+    authenticate::{failures::Failures, remembered::Remembered},
     connection::{self, Doorway},
     live::{Live, PortKey},
     metrics::{Metrics, MetricsSource},
+    permission::{self, AllWatched, RECHECK_INTERVAL},
     random::Random,
     sockets::SocketKey,
 };
@@ -43,6 +45,12 @@ pub struct Worker {
     pub connections: Connections,
     /// Where it counts.
     pub metrics: Metrics,
+    /// Credentials that were judged a moment ago.
+    pub remembered: RefCell<Remembered>,
+    /// Whose credentials fail.
+    pub failures: Failures,
+    /// Exchanges whose answers go on.
+    pub watched: AllWatched,
     /// For weights and mirrors.
     pub random: Random,
     /// Copies to mirrors in flight.
@@ -127,6 +135,9 @@ pub fn spawn(
             index,
             connections: Connections::default(),
             metrics,
+            remembered: RefCell::default(),
+            failures: Failures::default(),
+            watched: AllWatched::default(),
             random: Random::from_os(),
             mirrors: Cell::new(0),
             limits,
@@ -156,6 +167,13 @@ async fn run(worker: Rc<Worker>, lag: Gauge, mut inbox: mpsc::UnboundedReceiver<
     });
     let watched = worker.clone();
     spawn_local(async move { watch_lag(watched.metrics.shard(), lag).await });
+    let judged = worker.clone();
+    spawn_local(async move {
+        loop {
+            tokio::time::sleep(RECHECK_INTERVAL).await;
+            permission::recheck(&judged, Instant::now(), SystemTime::now());
+        }
+    });
     let mut open: HashMap<SocketKey, Vec<Listening>> = HashMap::default();
     while let Some(command) = inbox.recv().await {
         match command {

@@ -20,6 +20,7 @@ mod edge;
 mod examples;
 mod filters;
 mod hostile;
+mod identity;
 mod inference;
 mod lifecycle;
 mod routing;

@@ -124,8 +124,8 @@ fn judge_proof(
     shown: &Shown<'_>,
     replays: &Replays,
 ) -> Result<(), Rejection> {
-    let purpose =
-        Purpose { thumbprint: key, access: Secret(access), method: shown.method, url: shown.url, now: shown.now };
+    let url = shown.target.url();
+    let purpose = Purpose { thumbprint: key, access: Secret(access), method: shown.method, url: &url, now: shown.now };
     let proven = dpop::judge(proof, &purpose).map_err(Rejection::InvalidProof)?;
     match replays.show(key, &proven, shown.now) {
         replays::Shown::First => Ok(()),

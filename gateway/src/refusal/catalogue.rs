@@ -20,6 +20,53 @@ impl Refusal {
             .header(WWW_AUTHENTICATE, challenge)
     }
 
+    /// 403: the caller is known, and the provider has a reason to refuse them.
+    pub fn caller_refused(code: &'static str, message: impl Into<std::borrow::Cow<'static, str>>) -> Self {
+        Self::new(Fault::Caller, StatusCode::FORBIDDEN, code, message)
+    }
+
+    /// 403: no role allows it, or one denies it.
+    pub fn permission_denied() -> Self {
+        Self::new(Fault::Caller, StatusCode::FORBIDDEN, "permission_denied", "you may not do this")
+    }
+
+    /// In the middle of an answer: the caller may not go on.
+    pub fn permission_lost() -> Self {
+        Self::new(
+            Fault::Caller,
+            StatusCode::FORBIDDEN,
+            "permission_lost",
+            "the permission for this request has been taken away",
+        )
+    }
+
+    /// 404: the model is none of those that are served here.
+    pub fn model_not_found() -> Self {
+        Self::new(Fault::Caller, StatusCode::NOT_FOUND, "model_not_found", "the model does not exist here")
+    }
+
+    /// 429: too many credentials from one source, or of one person, were not good.
+    pub fn too_many_failures(after: Duration) -> Self {
+        Self::new(
+            Fault::Caller,
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_failures",
+            "too many credentials were not good; wait before the next",
+        )
+        .retry_after(after.max(Duration::from_secs(1)))
+    }
+
+    /// 503: whoever could tell who the caller is cannot be asked.
+    pub fn identity_unavailable() -> Self {
+        Self::new(
+            Fault::Gateway,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "identity_unavailable",
+            "who you are cannot be found out at the moment",
+        )
+        .retry_after(Duration::from_secs(1))
+    }
+
     /// 404: no rule.
     pub fn route_not_found() -> Self {
         Self::new(Fault::Caller, StatusCode::NOT_FOUND, "route_not_found", "no route matches this request")

@@ -480,9 +480,17 @@ impl Server<'_> {
         let replacement = Wire::new(Io::other(tokio::io::empty()));
         let wire = std::mem::replace(&mut self.connection.borrow_mut().wire, replacement);
         let (io, read) = wire.into_parts();
-        let Tunnel { io: upstream, prelude, idle, guard } = tunnel;
+        let Tunnel { io: upstream, prelude, idle, cut, guard } = tunnel;
         // What each side has said already comes before what it says next.
-        splice(io.rewound(read), upstream.rewound(prelude), &[], Some(idle)).await;
+        let spliced = pin!(splice(io.rewound(read), upstream.rewound(prelude), &[], Some(idle)));
+        match cut {
+            Some(cut) => {
+                futures_util::future::select(spliced, cut).await;
+            }
+            None => {
+                spliced.await;
+            }
+        }
         drop(guard);
         Err(Ended::Cleanly)
     }

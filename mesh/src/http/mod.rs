@@ -77,6 +77,8 @@ pub struct Tunnel {
     pub prelude: Bytes,
     /// How long both directions may be silent.
     pub idle: Duration,
+    /// Ends the tunnel when it is ready.
+    pub cut: Option<Pin<Box<dyn Future<Output = ()>>>>,
     /// Dropped when the tunnel ends.
     pub guard: Box<dyn std::any::Any>,
 }

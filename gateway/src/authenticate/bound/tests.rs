@@ -1,11 +1,13 @@
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
 use http::Method;
+use portcullis_policy::snapshot::Scheme;
 use rustls_pki_types::CertificateDer;
 use serde_json::json;
 
 use super::{
-    super::dpop::testing::{ACCESS, Client, NOW, URL, at, claims, encode},
+    super::ShownTarget,
+    super::dpop::testing::{ACCESS, Client, NOW, at, claims, encode},
     *,
 };
 
@@ -21,7 +23,7 @@ fn x5t(leaf: &[u8]) -> Value {
     json!({"x5t#S256": encode(digest(&SHA256, leaf))})
 }
 
-/// A request to [`URL`].
+/// What a client sends.
 struct Case<'c> {
     credential: Option<Credential<'c>>,
     certificate: PeerCertificate,
@@ -56,7 +58,7 @@ impl<'c> Case<'c> {
             credential: self.credential.as_ref(),
             certificate: &self.certificate,
             method: &Method::POST,
-            url: URL,
+            target: ShownTarget { scheme: Scheme::Https, authority: "llm.corp.example", path: "/v1/chat/completions" },
             source: IpAddr::from([127, 0, 0, 1]),
             now: self.now,
         };

@@ -1,0 +1,227 @@
+//! The identity providers of a revision at work: which of them judges a credential, and how it is done.
+
+use std::{path::PathBuf, pin::Pin, sync::Arc, time::SystemTime};
+
+use foldhash::HashMap;
+use http::HeaderValue;
+use portcullis_policy::{
+    Snapshot,
+    authorize::Principal,
+    snapshot::{DocumentId, Guard, IdentityProvider, KeySource, ProviderId, ProviderKind},
+};
+
+use super::{Known, Rejection, Shown, credential::Credential};
+use crate::refusal::Refusal;
+
+/// Work that a provider does besides answering: fetching keys, keeping connections.
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Every provider of a revision, by its place in the snapshot.
+#[derive(Debug, Default)]
+pub struct Providers {
+    all: Vec<Provider>,
+    by_document: HashMap<Arc<DocumentId>, ProviderId>,
+}
+
+#[derive(Debug)]
+struct Provider {
+    label: String,
+    judge: Judge,
+    enriched_by: Option<ProviderId>,
+}
+
+/// How a provider knows its callers.
+#[derive(Debug)]
+enum Judge {
+    /// Nobody.
+    Nobody,
+}
+
+impl Providers {
+    /// Brings the providers of a snapshot to life. What `previous` has learnt and is still true is kept.
+    pub fn build(snapshot: &Snapshot, previous: Option<&Self>) -> Result<Self, String> {
+        let mut providers = Self::default();
+        for spec in &snapshot.providers {
+            let document = Arc::new(spec.document.clone());
+            let before = previous.and_then(|previous| {
+                let id = previous.by_document.get(&document)?;
+                Some(&previous.all.get(id.0 as usize)?.judge)
+            });
+            let judge = Judge::new(spec, &document, before).map_err(|error| format!("{}: {error}", spec.document))?;
+            let label = format!("{}/{}", document.namespace, document.name);
+            providers.by_document.insert(document, ProviderId(providers.all.len() as u32));
+            providers.all.push(Provider { label, judge, enriched_by: spec.enriched_by });
+        }
+        Ok(providers)
+    }
+
+    /// What is to be done besides answering, for as long as this revision is in force.
+    pub fn tasks(&self) -> Vec<Task> {
+        self.all.iter().filter_map(|provider| provider.judge.task()).collect()
+    }
+
+    /// What a provider is called in metrics: `inference/sso`.
+    pub fn label(&self, id: ProviderId) -> &str {
+        self.all.get(id.0 as usize).map_or("none", |provider| &provider.label)
+    }
+
+    /// The provider of a caller, by its document.
+    pub fn id(&self, document: &DocumentId) -> Option<ProviderId> {
+        self.by_document.get(document).copied()
+    }
+
+    /// Changes whenever the keys of a provider do: what was judged with others does not count any more.
+    pub fn keys_generation(&self, id: ProviderId) -> u64 {
+        self.all.get(id.0 as usize).map_or(0, |provider| provider.judge.keys_generation())
+    }
+
+    /// Judges what is shown: each of `taken` is asked until one knows the caller; groups are added where a directory
+    /// enriches it. `None`: nothing is shown that any of them looks at. Without a provider: none of them does.
+    pub async fn judge(
+        &self,
+        taken: &[ProviderId],
+        shown: &Shown<'_>,
+    ) -> Option<(Option<ProviderId>, Result<Known, Rejection>)> {
+        let mut worst: Option<(ProviderId, Rejection)> = None;
+        for id in taken {
+            let Some(provider) = self.all.get(id.0 as usize) else { continue };
+            let judged = match provider.judge.judge(shown).await {
+                None => continue,
+                Some(Ok(known)) => self.enriched(provider, known, shown.now).await,
+                Some(Err(rejection)) => Err(rejection),
+            };
+            match judged {
+                Ok(known) => return Some((Some(*id), Ok(known))),
+                Err(rejection) if worst.as_ref().is_none_or(|(_, worst)| weight(worst) < weight(&rejection)) => {
+                    worst = Some((*id, rejection));
+                }
+                Err(_) => {}
+            }
+        }
+        match worst {
+            Some((id, rejection)) => Some((Some(id), Err(rejection))),
+            None if shown.credential.is_some() => Some((None, Err(Rejection::Invalid("unknown_issuer")))),
+            None => None,
+        }
+    }
+
+    /// Adds the groups that a directory knows. Without them a rule that denies could be missed, so a directory that cannot
+    /// be asked refuses the caller.
+    async fn enriched(&self, provider: &Provider, known: Known, now: SystemTime) -> Result<Known, Rejection> {
+        let directory = provider.enriched_by.and_then(|id| self.all.get(id.0 as usize));
+        match directory {
+            None => Ok(known),
+            Some(directory) => directory.judge.enrich(known, now).await,
+        }
+    }
+
+    /// Judges the caller of an open exchange again.
+    pub async fn renew(
+        &self,
+        principal: &Principal,
+        credential: Option<&Credential<'_>>,
+        now: SystemTime,
+    ) -> Result<Known, Rejection> {
+        let provider = self.id(&principal.provider).and_then(|id| self.all.get(id.0 as usize));
+        let provider = provider.ok_or(Rejection::Invalid("provider_gone"))?;
+        let known = provider.judge.renew(principal, credential, now).await?;
+        self.enriched(provider, known, now).await
+    }
+
+    /// 401, with what would count. `was_shown`: a credential was, and is not good.
+    pub fn challenge(&self, guard: &Guard, was_shown: bool) -> Refusal {
+        let _ = guard;
+        let code = if was_shown { "invalid_credential" } else { "authentication_required" };
+        Refusal::unauthenticated(code, HeaderValue::from_static("Bearer"))
+    }
+
+    /// 401, for want of a proof of possession.
+    pub fn challenge_proof(&self, guard: &Guard) -> Refusal {
+        let _ = guard;
+        Refusal::unauthenticated("invalid_dpop_proof", HeaderValue::from_static("DPoP error=\"invalid_dpop_proof\""))
+    }
+}
+
+impl Judge {
+    fn new(spec: &IdentityProvider, document: &Arc<DocumentId>, before: Option<&Self>) -> Result<Self, String> {
+        let _ = (document, before);
+        match &spec.kind {
+            ProviderKind::Oidc(_) | ProviderKind::Ldap(_) | ProviderKind::ApiKeys(_) | ProviderKind::Mtls(_) => {
+                Ok(Self::Nobody)
+            }
+        }
+    }
+
+    /// Who shows this. `None`: it is nothing that this provider looks at (another kind, another issuer).
+    async fn judge(&self, shown: &Shown<'_>) -> Option<Result<Known, Rejection>> {
+        let _ = shown;
+        match self {
+            Self::Nobody => None,
+        }
+    }
+
+    async fn renew(
+        &self,
+        principal: &Principal,
+        credential: Option<&Credential<'_>>,
+        now: SystemTime,
+    ) -> Result<Known, Rejection> {
+        let _ = (principal, credential, now);
+        match self {
+            Self::Nobody => Err(Rejection::Invalid("provider_gone")),
+        }
+    }
+
+    async fn enrich(&self, known: Known, now: SystemTime) -> Result<Known, Rejection> {
+        let _ = (known, now);
+        match self {
+            Self::Nobody => Err(Rejection::Unavailable("no_directory")),
+        }
+    }
+
+    fn task(&self) -> Option<Task> {
+        match self {
+            Self::Nobody => None,
+        }
+    }
+
+    fn keys_generation(&self) -> u64 {
+        match self {
+            Self::Nobody => 0,
+        }
+    }
+}
+
+/// Which of several rejections is told: the one that another provider's answer could not have changed.
+fn weight(rejection: &Rejection) -> u8 {
+    match rejection {
+        Rejection::Invalid(_) => 0,
+        Rejection::InvalidProof(_) => 1,
+        Rejection::Throttled { .. } => 2,
+        Rejection::Unavailable(_) => 3,
+        Rejection::Refused { .. } => 4,
+    }
+}
+
+/// Files that providers read; a change of one is a change of the documents.
+pub fn files(snapshot: &Snapshot) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for provider in &snapshot.providers {
+        match &provider.kind {
+            ProviderKind::Oidc(oidc) => {
+                files.extend(oidc.trust.clone());
+                files.extend(oidc.introspection.as_ref().map(|client| client.client_secret.clone()));
+                if let KeySource::File(file) = &oidc.keys {
+                    files.push(file.clone());
+                }
+            }
+            ProviderKind::Ldap(ldap) => {
+                files.extend(ldap.trust.clone());
+                files.extend(ldap.service_account.as_ref().map(|(_, password)| password.clone()));
+            }
+            ProviderKind::ApiKeys(keys) => files.extend([keys.file.clone(), keys.pepper.clone()]),
+            ProviderKind::Mtls(mtls) => files.extend(mtls.crl.clone()),
+        }
+    }
+    files
+}

@@ -1,0 +1,127 @@
+//! Credentials that were judged a moment ago.
+//!
+//! A worker remembers who showed a credential by the SHA-256 of all of it, for as long as its provider allows: that is
+//! how much later a revocation takes effect. What was learnt under another revision of the documents, or with other keys
+//! of the issuer, does not count. Nothing is remembered of credentials that were refused.
+
+use std::time::{Instant, SystemTime};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use foldhash::HashMap;
+use portcullis_policy::snapshot::ProviderId;
+
+use super::{Known, Shown, credential::Credential};
+use crate::live::Live;
+
+/// How many credentials a worker remembers; twice as many are held while the older half is forgotten.
+pub const REMEMBERED_MAX: usize = 8192;
+
+/// The SHA-256 of a credential, with its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// Of what is shown; `None` where nothing is, or where each request must be judged for itself (a proof of possession).
+    /// `certificate`: the hash of the connection's verified certificate.
+    pub fn of(shown: &Shown<'_>, certificate: impl FnOnce() -> Option<[u8; 32]>) -> Option<Self> {
+        let mut hash = Context::new(&SHA256);
+        match shown.credential {
+            Some(Credential::Bearer(secret)) => {
+                hash.update(b"b");
+                hash.update(secret.as_bytes());
+            }
+            Some(Credential::ApiKey(secret)) => {
+                hash.update(b"k");
+                hash.update(secret.as_bytes());
+            }
+            Some(Credential::Basic { username, password }) => {
+                hash.update(b"p");
+                hash.update(&(username.len() as u64).to_le_bytes());
+                hash.update(username.as_bytes());
+                hash.update(password.as_bytes());
+            }
+            Some(Credential::Dpop { .. }) => return None,
+            None => return certificate().map(Self),
+        }
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(hash.finish().as_ref());
+        Some(Self(bytes))
+    }
+}
+
+/// Who showed what, on one worker.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    /// The revision of the documents under which all of it was learnt.
+    generation: u64,
+    young: HashMap<Fingerprint, Entry>,
+    old: HashMap<Fingerprint, Entry>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    provider: ProviderId,
+    /// Of the provider's keys.
+    keys: u64,
+    known: Known,
+    until: Instant,
+}
+
+impl Remembered {
+    /// Who showed this credential, if that still counts.
+    pub fn find(
+        &mut self,
+        fingerprint: &Fingerprint,
+        live: &Live,
+        now: Instant,
+        time: SystemTime,
+    ) -> Option<(ProviderId, Known)> {
+        self.follow(live);
+        let entry = match self.young.get(fingerprint) {
+            Some(entry) => entry,
+            None => {
+                let entry = self.old.remove(fingerprint)?;
+                self.make_room();
+                self.young.entry(*fingerprint).or_insert(entry)
+            }
+        };
+        let expires = entry.known.caller.principal().and_then(|principal| principal.expires);
+        let is_good = now < entry.until
+            && live.providers.keys_generation(entry.provider) == entry.keys
+            && expires.is_none_or(|expires| time < expires);
+        if !is_good {
+            self.young.remove(fingerprint);
+            return None;
+        }
+        Some((entry.provider, entry.known.clone()))
+    }
+
+    /// Remembers who showed this credential.
+    pub fn keep(&mut self, fingerprint: Fingerprint, provider: ProviderId, known: &Known, live: &Live, now: Instant) {
+        self.follow(live);
+        self.make_room();
+        let keys = live.providers.keys_generation(provider);
+        // Beyond what a clock can tell there is no end.
+        let Some(until) = now.checked_add(known.fresh) else { return };
+        self.young.insert(fingerprint, Entry { provider, keys, known: known.clone(), until });
+    }
+
+    /// Forgets everything.
+    pub fn forget(&mut self) {
+        self.young.clear();
+        self.old.clear();
+    }
+
+    fn follow(&mut self, live: &Live) {
+        if self.generation != live.generation {
+            self.generation = live.generation;
+            self.forget();
+        }
+    }
+
+    fn make_room(&mut self) {
+        if self.young.len() >= REMEMBERED_MAX {
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What let an exchange in, and whether it still would: long answers do not outlive their permission.
+//!
+//! An answer that goes on is watched. Every [`RECHECK_INTERVAL`] its worker looks at all that it watches: has the
+//! credential expired, is another revision in force, is it time to ask the provider again? Whoever has lost permission
+//! gets an error event in the dialect of the stream, and a closed connection where it is a tunnel.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    net::IpAddr,
+    rc::{Rc, Weak},
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant, SystemTime},
+};
+
+use http::{HeaderMap, Method};
+use portcullis_policy::{
+    action::Action,
+    authorize::{Caller, Denial, Permit, Question, authorize},
+    resolve::about_model,
+    snapshot::{Access, ListenerId, Rule},
+};
+
+use crate::{
+    authenticate::{Authenticated, Known},
+    live::Live,
+    refusal::Refusal,
+    worker::Worker,
+};
+
+/// How often open exchanges are looked at: within this time, and what the provider says is fresh, a permission that was
+/// taken away ends them.
+pub const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// An answer whose length is known and at most this many bytes is not watched.
+pub const UNWATCHED_BYTES_MAX: u64 = 64 * 1024;
+
+/// What a request does, and about which model.
+#[derive(Debug)]
+pub struct Wanted<'r> {
+    /// The method.
+    pub method: &'r Method,
+    /// The canonical path.
+    pub path: &'r str,
+    /// The model as the request names it.
+    pub model: Option<&'r str>,
+    /// Without what a client may not say.
+    pub headers: &'r HeaderMap,
+    /// Where it comes from.
+    pub source: IpAddr,
+}
+
+/// What let an exchange in. Without it nothing is forwarded.
+#[derive(Debug)]
+pub struct Passage<'s> {
+    permit: Permit<'s>,
+    listener: &'s ListenerId,
+    rule: &'s Rule,
+    authenticated: Authenticated,
+    action: Action,
+    /// What may be asked again; `None` where anyone may come in.
+    asked: Option<Asked>,
+}
+
+/// What an exchange asked for, to be judged again.
+#[derive(Debug)]
+struct Asked {
+    model: Option<Box<str>>,
+    headers: HeaderMap,
+    source: IpAddr,
+}
+
+impl<'s> Passage<'s> {
+    /// Lets a caller in, or says why not.
+    pub fn open(
+        live: &'s Live,
+        listener: &'s ListenerId,
+        rule: &'s Rule,
+        authenticated: Authenticated,
+        wanted: &Wanted<'_>,
+    ) -> Result<Self, NoPassage> {
+        let action = live.action(rule, wanted.method, wanted.path);
+        let asked =
+            Asked { model: wanted.model.map(Box::from), headers: wanted.headers.clone(), source: wanted.source };
+        let permit = asked.judge(live, rule, authenticated.caller(), action)?;
+        let asked = matches!(rule.access, Access::Guarded(_)).then_some(asked);
+        Ok(Self { permit, listener, rule, authenticated, action, asked })
+    }
+
+    /// Who asks.
+    pub fn caller(&self) -> &Caller {
+        self.authenticated.caller()
+    }
+
+    /// What the request does.
+    pub fn action(&self) -> Action {
+        self.action
+    }
+
+    /// What allows it.
+    pub fn permit(&self) -> &Permit<'s> {
+        &self.permit
+    }
+
+    /// Watches an exchange whose answer goes on, from now to its end. `None` where anyone may come in.
+    pub fn watch(&mut self, worker: &Rc<Worker>, live: &Live, now: Instant) -> Option<Rc<Watched>> {
+        let asked = self.asked.take()?;
+        let watched = Rc::new(Watched {
+            listener: self.listener.clone(),
+            route: self.rule.route.clone(),
+            index: self.rule.index,
+            action: self.action,
+            asked,
+            caller: RefCell::new(self.authenticated.caller().clone()),
+            generation: Cell::new(live.generation),
+            ask_at: Cell::new(now.checked_add(self.authenticated.fresh().max(RECHECK_INTERVAL))),
+            is_being_judged: Cell::new(false),
+            lost: RefCell::new(None),
+            waker: RefCell::new(None),
+        });
+        worker.watched.borrow_mut().push(Rc::downgrade(&watched));
+        Some(watched)
+    }
+}
+
+/// Why there is no passage.
+#[derive(Debug)]
+pub enum NoPassage {
+    /// No backend of the rule serves the model.
+    NotServed,
+    /// Policy says no.
+    Denied(Denial),
+}
+
+impl Asked {
+    fn judge<'s>(
+        &self,
+        live: &'s Live,
+        rule: &'s Rule,
+        caller: &Caller,
+        action: Action,
+    ) -> Result<Permit<'s>, NoPassage> {
+        let snapshot = &live.snapshot;
+        let resolved = about_model(snapshot, rule, action, self.model.as_deref()).map_err(|_| NoPassage::NotServed)?;
+        let question = Question { action, model: resolved.about(), headers: &self.headers, source: Some(self.source) };
+        authorize(snapshot, rule, caller, &question).map_err(NoPassage::Denied)
+    }
+}
+
+/// An exchange whose answer goes on.
+#[derive(Debug)]
+pub struct Watched {
+    listener: ListenerId,
+    route: portcullis_policy::snapshot::DocumentId,
+    index: usize,
+    action: Action,
+    asked: Asked,
+    caller: RefCell<Caller>,
+    /// The revision under which it was judged last.
+    generation: Cell<u64>,
+    /// When the provider is to be asked again; `None`: never.
+    ask_at: Cell<Option<Instant>>,
+    is_being_judged: Cell<bool>,
+    lost: RefCell<Option<Refusal>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Watched {
+    /// Ready once permission has been lost, with what to tell the client; registers the task to be woken then.
+    pub fn poll_lost(&self, cx: &mut Context<'_>) -> Poll<Refusal> {
+        if let Some(refusal) = self.lost.borrow_mut().take() {
+            return Poll::Ready(refusal);
+        }
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Waits until permission has been lost.
+    pub async fn lost(self: Rc<Self>) -> Refusal {
+        poll_fn(|cx| self.poll_lost(cx)).await
+    }
+
+    fn lose(&self, word: &'static str) {
+        *self.lost.borrow_mut() = Some(Refusal::permission_lost().detail(word));
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    fn has_expired(&self, now: SystemTime) -> bool {
+        let caller = self.caller.borrow();
+        let expires = caller.principal().and_then(|principal| principal.expires);
+        expires.is_some_and(|expires| now >= expires)
+    }
+
+    fn is_due(&self, live: &Live, now: Instant) -> bool {
+        self.generation.get() != live.generation || self.ask_at.get().is_some_and(|ask_at| now >= ask_at)
+    }
+
+    /// Asks the provider and the policy again.
+    async fn judge(&self, live: &Live, now: SystemTime) -> Result<(), &'static str> {
+        let caller = self.caller.borrow().clone();
+        let Some(principal) = caller.principal() else { return Ok(()) };
+        let Known { caller, fresh } =
+            live.providers.renew(principal, None, now).await.map_err(|rejection| rejection.word())?;
+        let rule = live.rule(&self.listener, &self.route, self.index).ok_or("route_gone")?;
+        self.asked.judge(live, rule, &caller, self.action).map_err(|no| match no {
+            NoPassage::NotServed => "model_gone",
+            NoPassage::Denied(_) => "permission_denied",
+        })?;
+        *self.caller.borrow_mut() = caller;
+        self.generation.set(live.generation);
+        self.ask_at.set(Instant::now().checked_add(fresh.max(RECHECK_INTERVAL)));
+        Ok(())
+    }
+}
+
+/// Exchanges of one worker whose answers go on.
+pub type AllWatched = RefCell<Vec<Weak<Watched>>>;
+
+/// Looks at every watched exchange; those that are due are judged again, each on a task of its own.
+pub fn recheck(worker: &Rc<Worker>, now: Instant, time: SystemTime) {
+    worker.watched.borrow_mut().retain(|watched| watched.strong_count() > 0);
+    let all: Vec<Rc<Watched>> = worker.watched.borrow().iter().filter_map(Weak::upgrade).collect();
+    let live = worker.live();
+    for watched in all {
+        if watched.has_expired(time) {
+            watched.lose("credential_expired");
+        } else if watched.is_due(&live, now) && !watched.is_being_judged.replace(true) {
+            let live = live.clone();
+            tokio::task::spawn_local(async move {
+                if let Err(word) = watched.judge(&live, time).await {
+                    watched.lose(word);
+                }
+                watched.is_being_judged.set(false);
+            });
+        }
+    }
+}
