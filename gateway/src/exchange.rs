@@ -41,7 +41,8 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
         return Ok(answer::ready(answer, record));
     }
     let authenticated = authenticate(connection, &live, &candidates, &line, &canonical, &request).await?;
-    let model = prompt::read(candidates.need(&live.snapshot), &line, &canonical, &mut request).await?;
+    let model =
+        prompt::read(candidates.need(&live.snapshot, &line, &canonical), &line, &canonical, &mut request).await?;
     let matched = candidates.choose(listener, &line, &canonical, &request, model.as_deref())?;
     record.routed(matched.rule, model.as_deref());
     let wanted = Wanted {
@@ -103,14 +104,14 @@ fn permit<'s>(
     let denial = match Passage::open(live, &listener.id, rule, authenticated, wanted) {
         Ok(passage) => {
             if passage.caller().principal().is_some() {
-                metrics.authorization(rule, "allow");
+                metrics.authorization(rule, true);
             }
             return Ok(passage);
         }
         Err(NoPassage::NotServed) => return Err(Refusal::model_not_found()),
         Err(NoPassage::Denied(denial)) => denial,
     };
-    metrics.authorization(rule, "deny");
+    metrics.authorization(rule, false);
     Err(match (&denial, &rule.access) {
         (Denial::Unauthenticated | Denial::ForeignProvider, Access::Guarded(guard)) => {
             live.providers.challenge(guard, false)

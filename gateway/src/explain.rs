@@ -198,7 +198,7 @@ fn model_of(
     if let Some(model) = &arguments.model {
         return Ok(Some(model.clone()));
     }
-    let read = prompt::read(candidates.need(snapshot), line, canonical, request);
+    let read = prompt::read(candidates.need(snapshot, line, canonical), line, canonical, request);
     // The body is in memory, so nothing is waited for.
     read.now_or_never().unwrap_or_else(|| Err(Refusal::internal()))
 }

@@ -8,7 +8,6 @@ use std::{
 };
 
 use foldhash::HashMap;
-use http::Method;
 use portcullis_mesh::{
     connections::{TargetTls, Version},
     endpoints::{self, Address, BackendSpec, EndpointSpec, Endpoints, HealthCheckSpec},
@@ -17,7 +16,6 @@ use portcullis_mesh::{
 };
 use portcullis_policy::{
     Snapshot,
-    action::{self, Action},
     snapshot::{
         Backend, BackendId, DocumentId, EndpointAddress, HostPattern, Listener, ListenerId, ListenerProtocol, Rule,
         Strategy, Transport, UpstreamHttp,
@@ -112,13 +110,6 @@ impl Live {
         let providers =
             Providers::build(&snapshot, previous.map(|live| &live.providers)).map_err(LiveError::Provider)?;
         Ok(Self { snapshot, generation, backends, ports, tls, providers, rules: OnceLock::new() })
-    }
-
-    /// What a request does at a rule.
-    pub fn action(&self, rule: &Rule, method: &Method, path: &str) -> Action {
-        let mut backends = rule.backends.iter().filter_map(|reference| self.backend(*reference.target.as_ref().ok()?));
-        let dialect = backends.find_map(|backend| backend.spec.dialect);
-        action::classify(dialect, rule.grpc, method, path)
     }
 
     /// The rule at this place in a route of a listener, if there still is one.

@@ -144,6 +144,8 @@ struct Resolved {
     by_route: HashMap<DocumentId, Rc<RouteMetrics>>,
     by_backend: HashMap<DocumentId, Rc<BackendMetrics>>,
     models: HashMap<Box<str>, Counter>,
+    authentications: HashMap<(usize, usize), Counter>,
+    authorizations: HashMap<(usize, bool), Counter>,
     ports: HashMap<PortKey, Rc<PortMetrics>>,
 }
 
@@ -216,6 +218,8 @@ impl Metrics {
         resolved.generation = live.generation;
         resolved.routes.clear();
         resolved.backends.clear();
+        resolved.authentications.clear();
+        resolved.authorizations.clear();
         let documents: HashSet<&DocumentId> = live.snapshot.documents.iter().map(|status| &status.document).collect();
         resolved.by_route.retain(|route, _| documents.contains(route));
         let backends: HashSet<&DocumentId> = live.backends().iter().map(|backend| &backend.spec.document).collect();
@@ -340,15 +344,23 @@ impl Metrics {
         });
     }
 
-    /// A credential was judged, or there was none.
-    pub fn authentication(&self, provider: &str, outcome: &str) {
-        self.shard.inc(self.source.authentications.with([provider, outcome]));
+    /// A credential was judged, or there was none. `provider`: its label in the revision in force, or a word that stays.
+    pub fn authentication(&self, provider: &str, outcome: &'static str) {
+        let key = (provider.as_ptr() as usize, outcome.as_ptr() as usize);
+        let make = || self.source.authentications.with([provider, outcome]);
+        let counter = *self.resolved.borrow_mut().authentications.entry(key).or_insert_with(make);
+        self.shard.inc(counter);
     }
 
     /// A caller may, or may not.
-    pub fn authorization(&self, rule: &Rule, decision: &'static str) {
-        let route = format!("{}/{}", rule.route.namespace, rule.route.name);
-        self.shard.inc(self.source.authorizations.with([&route, decision]));
+    pub fn authorization(&self, rule: &Rule, is_allowed: bool) {
+        let key = (std::ptr::from_ref(rule) as usize, is_allowed);
+        let make = || {
+            let route = format!("{}/{}", rule.route.namespace, rule.route.name);
+            self.source.authorizations.with([&route, if is_allowed { "allow" } else { "deny" }])
+        };
+        let counter = *self.resolved.borrow_mut().authorizations.entry(key).or_insert_with(make);
+        self.shard.inc(counter);
     }
 
     /// A request was not mirrored.

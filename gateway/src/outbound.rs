@@ -9,6 +9,8 @@ use portcullis_mesh::{
     http::{Incoming, Interim},
 };
 use portcullis_policy::{
+    Snapshot,
+    resolve::serves,
     routes::Match,
     snapshot::{
         BackendId, Cors, Dialect, Filters, HeaderChanges, Mirror, PathChange, Rule, Unresolved, WeightedBackend,
@@ -117,7 +119,7 @@ pub fn prepare<'t>(
     if let Some(answer) = answer_at_once(&rule.filters, line, &headers, &place, &mut grant) {
         return Ok(Prepared::Answer(answer));
     }
-    let chosen = pick_backend(rule, connection)
+    let chosen = pick_backend(rule, &live.snapshot, model.as_deref(), connection)
         .map_err(|refusal| readable(refusal, grant.as_ref(), rule.filters.cors.as_ref()))?;
     if let Some(answer) = answer_at_once(&chosen.filters, line, &headers, &place, &mut grant) {
         return Ok(Prepared::Answer(answer));
@@ -225,15 +227,22 @@ fn answer_at_once(
 }
 
 /// One of a rule's backends, by weight.
-fn pick_backend<'r>(rule: &'r Rule, connection: &Connection) -> Result<&'r WeightedBackend, Refusal> {
+/// One of those that serve the model, by weight.
+fn pick_backend<'r>(
+    rule: &'r Rule,
+    snapshot: &Snapshot,
+    model: Option<&str>,
+    connection: &Connection,
+) -> Result<&'r WeightedBackend, Refusal> {
     if let [only] = rule.backends.as_slice()
         && only.weight > 0
     {
         return Ok(only);
     }
-    let total: u64 = rule.backends.iter().map(|backend| u64::from(backend.weight)).sum();
+    let serving = || rule.backends.iter().filter(|backend| serves(snapshot, backend, model));
+    let total: u64 = serving().map(|backend| u64::from(backend.weight)).sum();
     let mut drawn = connection.worker.random.below(total);
-    for backend in &rule.backends {
+    for backend in serving() {
         match drawn.checked_sub(u64::from(backend.weight)) {
             None => return Ok(backend),
             Some(rest) => drawn = rest,

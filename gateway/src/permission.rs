@@ -25,6 +25,7 @@ use crate::{
     authenticate::{Authenticated, Known},
     live::Live,
     refusal::Refusal,
+    route::action_of,
     worker::Worker,
 };
 
@@ -78,7 +79,7 @@ impl<'s> Passage<'s> {
         authenticated: Authenticated,
         wanted: &Wanted<'_>,
     ) -> Result<Self, NoPassage> {
-        let action = live.action(rule, wanted.method, wanted.path);
+        let action = action_of(&live.snapshot, rule, wanted.method, wanted.path);
         let asked =
             Asked { model: wanted.model.map(Box::from), headers: wanted.headers.clone(), source: wanted.source };
         let permit = asked.judge(live, rule, authenticated.caller(), action)?;

@@ -1,8 +1,10 @@
 //! The routing stage: which rule a request meets, before its body has been read and after.
 
+use http::Method;
 use portcullis_policy::{
+    action::{self, Action},
     routes::{Choices, Facts, Found, Match, Model},
-    snapshot::{Access, Listener, Snapshot},
+    snapshot::{Access, Listener, Rule, Snapshot},
 };
 
 use crate::{
@@ -49,9 +51,16 @@ impl<'t> Candidates<'t> {
     }
 
     /// How much it matters to know the model.
-    pub fn need(&self, snapshot: &Snapshot) -> Need {
+    pub fn need(&self, snapshot: &Snapshot, line: &Line, canonical: &Canonical<'_>) -> Need {
         match self {
             Candidates::ByModel(_) => Need::Required,
+            // Who may use one model may not use all: a body from which it cannot be read could name any.
+            Candidates::Rule(Match { rule, .. })
+                if matches!(rule.access, Access::Guarded(_))
+                    && action_of(snapshot, rule, &line.method, canonical.path()) == Action::Infer =>
+            {
+                Need::Required
+            }
             Candidates::Rule(matched) => {
                 let mut backends = matched.rule.backends.iter().filter_map(|backend| backend.target.as_ref().ok());
                 let speaks_inference = backends
@@ -79,6 +88,14 @@ impl<'t> Candidates<'t> {
             },
         }
     }
+}
+
+/// What a request does at a rule.
+pub fn action_of(snapshot: &Snapshot, rule: &Rule, method: &Method, path: &str) -> Action {
+    let targets = rule.backends.iter().filter_map(|reference| reference.target.as_ref().ok());
+    let mut backends = targets.filter_map(|id| snapshot.backends.get(id.0 as usize));
+    let dialect = backends.find_map(|backend| backend.dialect);
+    action::classify(dialect, rule.grpc, method, path)
 }
 
 fn facts<'r>(line: &'r Line, canonical: &'r Canonical<'_>, request: &'r Request, model: Model<'r>) -> Facts<'r> {
