@@ -95,7 +95,7 @@ pub fn action_of(snapshot: &Snapshot, rule: &Rule, method: &Method, path: &str) 
     let targets = rule.backends.iter().filter_map(|reference| reference.target.as_ref().ok());
     let mut backends = targets.filter_map(|id| snapshot.backends.get(id.0 as usize));
     let dialect = backends.find_map(|backend| backend.dialect);
-    action::classify(dialect, rule.grpc, method, path)
+    action::classify(dialect, method, path)
 }
 
 fn facts<'r>(line: &'r Line, canonical: &'r Canonical<'_>, request: &'r Request, model: Model<'r>) -> Facts<'r> {

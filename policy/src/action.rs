@@ -121,11 +121,6 @@ impl fmt::Display for Action {
     }
 }
 
-/// What a request does.
-pub fn classify(dialect: Option<crate::snapshot::Dialect>, _grpc: bool, _method: &http::Method, _path: &str) -> Action {
-    if dialect.is_some() { Action::Infer } else { Action::Access }
-}
-
 /// Some actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ActionSet(u16);
