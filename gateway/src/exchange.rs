@@ -21,6 +21,7 @@ use crate::{
     connection::Connection,
     filters::identifiers::RequestId,
     forward::forward,
+    listing,
     live::Live,
     outbound::{self, Prepared, prepare},
     permission::{NoPassage, Passage, Wanted},
@@ -54,13 +55,25 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
     };
     let mut passage = permit(&live, listener, &matched, authenticated, &wanted, record)?;
     // Admission (limits, budgets) and the screening of what goes in stand here.
+    if let Some(list) = listing::answer(&live, listener, &passage, &canonical, &request.headers) {
+        return Ok(answer::ready(list, record));
+    }
     let mut outbound = match prepare(connection, &live, &matched, &line, &canonical, request, model)? {
         Prepared::Answer(response) => return Ok(answer::ready(response, record)),
         Prepared::Forward(outbound) => outbound,
     };
     outbound.gather().await?;
     // The screening of what comes out wraps the answer's body here.
-    forward(&live, &mut passage, &mut outbound, record).await.map_err(|refusal| outbound.readable(refusal))
+    let is_list = listing::is_filtered(&passage);
+    if is_list {
+        listing::ask_readable(&mut outbound.head.headers);
+    }
+    let answer = forward(&live, &mut passage, &mut outbound, record).await;
+    let answer = match answer {
+        Ok(answer) if is_list => listing::filter(answer, &live, &passage).await,
+        answer => answer,
+    };
+    answer.map_err(|refusal| outbound.readable(refusal))
 }
 
 impl Handler for Connection {

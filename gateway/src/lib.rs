@@ -17,6 +17,7 @@ pub mod filters;
 pub mod forward;
 pub mod grpc;
 pub mod limits;
+pub mod listing;
 pub mod live;
 pub mod logging;
 pub mod metrics;

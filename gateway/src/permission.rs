@@ -92,6 +92,23 @@ impl<'s> Passage<'s> {
         self.authenticated.caller()
     }
 
+    /// The rule that was met.
+    pub fn rule(&self) -> &'s Rule {
+        self.rule
+    }
+
+    /// Whether the caller could ask a rule for an answer of this model.
+    pub fn could_use(&self, live: &Live, rule: &Rule, model: &str) -> bool {
+        let no_headers = HeaderMap::new();
+        let (headers, source) = match &self.asked {
+            Some(asked) => (&asked.headers, Some(asked.source)),
+            None => (&no_headers, None),
+        };
+        let Ok(resolved) = about_model(&live.snapshot, rule, Action::Infer, Some(model)) else { return false };
+        let question = Question { action: Action::Infer, model: resolved.about(), headers, source };
+        authorize(&live.snapshot, rule, self.caller(), &question).is_ok()
+    }
+
     /// What the request does.
     pub fn action(&self) -> Action {
         self.action
