@@ -5,6 +5,7 @@
 //! ([`remembered`]). The reason of a rejection is for logs and metrics: the client hears one uniform 401.
 
 pub mod bound;
+pub mod challenge;
 pub mod credential;
 pub mod dpop;
 pub mod failures;
@@ -28,6 +29,7 @@ use portcullis_policy::{
 use smallvec::SmallVec;
 
 use self::{
+    challenge::Cause,
     credential::{Credential, Unfit},
     remembered::Fingerprint,
 };
@@ -186,7 +188,7 @@ pub async fn authenticate(
         Ok(None) if taken.is_optional => Ok(Authenticated { caller: Caller::anonymous(), fresh: Duration::MAX }),
         Ok(None) => {
             metrics.authentication("none", "missing");
-            Err(live.providers.challenge(taken.guard, false))
+            Err(live.providers.challenge(taken.guard, Cause::NothingShown))
         }
         Err(rejection) => {
             tracing::debug!(reason = rejection.word(), source = %connection.source, "credential rejected");
@@ -200,9 +202,9 @@ fn refuse(connection: &Connection, live: &Live, taken: &Taken<'_>, rejection: Re
     let refusal = match rejection {
         Rejection::Invalid(_) => match connection.worker.failures.failed(connection.source, Instant::now()) {
             Some(retry_after) => Refusal::too_many_failures(retry_after),
-            None => live.providers.challenge(taken.guard, true),
+            None => live.providers.challenge(taken.guard, Cause::Invalid),
         },
-        Rejection::InvalidProof(_) => live.providers.challenge_proof(taken.guard),
+        Rejection::InvalidProof(_) => live.providers.challenge(taken.guard, Cause::InvalidProof),
         Rejection::Refused { code, message } => Refusal::caller_refused(code, message),
         Rejection::Throttled { retry_after } => Refusal::too_many_failures(retry_after),
         Rejection::Unavailable(_) => Refusal::identity_unavailable(),

@@ -17,7 +17,7 @@ use portcullis_policy::{
 
 use crate::{
     answer::{self, AnswerBody},
-    authenticate::{Authenticated, authenticate},
+    authenticate::{Authenticated, authenticate, challenge::Cause},
     connection::Connection,
     filters::identifiers::RequestId,
     forward::forward,
@@ -37,6 +37,9 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
     let (line, mut request) = receive(arrival, &record.id);
     let canonical = line.canonical(connection.scheme)?;
     let listener = connection.listener_for(&live, canonical.host())?;
+    if let Some(metadata) = live.resources.answer(&listener.id, &line.method, canonical.host(), canonical.path()) {
+        return Ok(answer::ready(metadata, record));
+    }
     let candidates = candidates(listener, &line, &canonical, &request)?;
     if let Some(answer) = outbound::without_backend(connection, &candidates, &line, &canonical, &request) {
         return Ok(answer::ready(answer, record));
@@ -127,7 +130,7 @@ fn permit<'s>(
     metrics.authorization(rule, false);
     Err(match (&denial, &rule.access) {
         (Denial::Unauthenticated | Denial::ForeignProvider, Access::Guarded(guard)) => {
-            live.providers.challenge(guard, false)
+            live.providers.challenge(guard, Cause::NothingShown)
         }
         _ => Refusal::permission_denied(),
     }

@@ -31,6 +31,7 @@ pub mod receive;
 pub mod record;
 pub mod refusal;
 pub mod reload;
+pub mod resource;
 pub mod route;
 pub mod run;
 pub mod sockets;

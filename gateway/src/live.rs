@@ -22,8 +22,11 @@ use portcullis_policy::{
     },
 };
 
-use crate::authenticate::providers::Providers;
-use crate::tls::{PortsTls, TlsError, TlsState, target_tls};
+use crate::{
+    authenticate::providers::Providers,
+    resource::Resources,
+    tls::{PortsTls, TlsError, TlsState, target_tls},
+};
 
 /// A compiled revision with its backends' state.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub struct Live {
     tls: PortsTls,
     /// Who knows callers.
     pub providers: Providers,
+    /// Where clients learn who gives out credentials.
+    pub resources: Resources,
     /// Rules by listener, route and place in it, once somebody asks.
     rules: OnceLock<HashMap<(ListenerId, DocumentId, usize), Arc<Rule>>>,
 }
@@ -109,7 +114,8 @@ impl Live {
         let tls = tls.ports(&snapshot)?;
         let providers =
             Providers::build(&snapshot, previous.map(|live| &live.providers)).map_err(LiveError::Provider)?;
-        Ok(Self { snapshot, generation, backends, ports, tls, providers, rules: OnceLock::new() })
+        let resources = Resources::new(&snapshot);
+        Ok(Self { snapshot, generation, backends, ports, tls, providers, resources, rules: OnceLock::new() })
     }
 
     /// The rule at this place in a route of a listener, if there still is one.

@@ -3,14 +3,17 @@
 use std::{path::PathBuf, pin::Pin, sync::Arc, time::SystemTime};
 
 use foldhash::HashMap;
-use http::HeaderValue;
 use portcullis_policy::{
     Snapshot,
     authorize::Principal,
     snapshot::{DocumentId, Guard, IdentityProvider, KeySource, ProviderId, ProviderKind},
 };
 
-use super::{Known, Rejection, Shown, credential::Credential};
+use super::{
+    Known, Rejection, Shown,
+    challenge::{Cause, Challenges},
+    credential::Credential,
+};
 use crate::refusal::Refusal;
 
 /// Work that a provider does besides answering: fetching keys, keeping connections.
@@ -21,6 +24,7 @@ pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Providers {
     all: Vec<Provider>,
     by_document: HashMap<Arc<DocumentId>, ProviderId>,
+    challenges: Challenges,
 }
 
 #[derive(Debug)]
@@ -40,7 +44,7 @@ enum Judge {
 impl Providers {
     /// Brings the providers of a snapshot to life. What `previous` has learnt and is still true is kept.
     pub fn build(snapshot: &Snapshot, previous: Option<&Self>) -> Result<Self, String> {
-        let mut providers = Self::default();
+        let mut providers = Self { challenges: Challenges::new(snapshot), ..Self::default() };
         for spec in &snapshot.providers {
             let document = Arc::new(spec.document.clone());
             let before = previous.and_then(|previous| {
@@ -128,17 +132,14 @@ impl Providers {
         self.enriched(provider, known, now).await
     }
 
-    /// 401, with what would count. `was_shown`: a credential was, and is not good.
-    pub fn challenge(&self, guard: &Guard, was_shown: bool) -> Refusal {
-        let _ = guard;
-        let code = if was_shown { "invalid_credential" } else { "authentication_required" };
-        Refusal::unauthenticated(code, HeaderValue::from_static("Bearer"))
-    }
-
-    /// 401, for want of a proof of possession.
-    pub fn challenge_proof(&self, guard: &Guard) -> Refusal {
-        let _ = guard;
-        Refusal::unauthenticated("invalid_dpop_proof", HeaderValue::from_static("DPoP error=\"invalid_dpop_proof\""))
+    /// 401, with what would count.
+    pub fn challenge(&self, guard: &Guard, cause: Cause) -> Refusal {
+        let code = match cause {
+            Cause::NothingShown => "authentication_required",
+            Cause::Invalid => "invalid_credential",
+            Cause::InvalidProof => "invalid_dpop_proof",
+        };
+        self.challenges.add(Refusal::unauthenticated(code), guard, cause)
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{
     HeaderValue, StatusCode,
-    header::{ACCEPT_ENCODING, ALLOW, WWW_AUTHENTICATE},
+    header::{ACCEPT_ENCODING, ALLOW},
 };
 
 use super::{Fault, Refusal};
@@ -14,10 +14,10 @@ use crate::grpc::Status;
 pub(crate) const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, QUERY");
 
 impl Refusal {
-    /// 401: no credential, or none that counts. `challenge` says what would.
-    pub fn unauthenticated(code: &'static str, challenge: HeaderValue) -> Self {
+    /// 401: no credential, or none that counts. What would, [`Challenges`](crate::authenticate::challenge::Challenges)
+    /// add.
+    pub fn unauthenticated(code: &'static str) -> Self {
         Self::new(Fault::Caller, StatusCode::UNAUTHORIZED, code, "authentication is required")
-            .header(WWW_AUTHENTICATE, challenge)
     }
 
     /// 403: the caller is known, and the provider has a reason to refuse them.

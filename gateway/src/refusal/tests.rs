@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
 
 use super::{Dialect, Fault, Refusal, grpc_trailers, render, stream_error_event};
 use crate::grpc::Status;
@@ -75,7 +75,8 @@ fn answers_carry_what_their_status_demands() {
         answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
     };
     let challenge = HeaderValue::from_static("Bearer");
-    assert_eq!(header(&Refusal::unauthenticated("missing", challenge), "www-authenticate").as_deref(), Some("Bearer"));
+    let refusal = Refusal::unauthenticated("missing").header(WWW_AUTHENTICATE, challenge);
+    assert_eq!(header(&refusal, "www-authenticate").as_deref(), Some("Bearer"));
     assert!(header(&Refusal::method_not_allowed(), "allow").is_some());
     for refusal in [Refusal::no_endpoint(), Refusal::retries_exhausted(), Refusal::upstream_unreachable()] {
         assert_eq!(refusal.status, StatusCode::SERVICE_UNAVAILABLE);
