@@ -35,6 +35,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Say what would become of one request, and which line of which document decides.
     Explain(ExplainArgs),
+    /// Run the PolicyTest documents of a folder against the documents beside them.
+    Test(TestArgs),
     /// Print the JSON Schema of the documents, for editors, or CustomResourceDefinitions, for clusters.
     Schema(SchemaArgs),
 }
@@ -177,6 +179,59 @@ pub struct ExplainArgs {
     /// The model that the body would name.
     #[arg(long, conflicts_with = "body")]
     pub model: Option<String>,
+    /// Who sends it; nobody if not given.
+    #[command(flatten)]
+    pub who: WhoArgs,
+    /// How to print the explanation.
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub format: TextOrJson,
+}
+
+/// Who is supposed to send a request.
+#[derive(Debug, Args)]
+pub struct WhoArgs {
+    /// A user, by name.
+    #[arg(long, value_name = "USER", conflicts_with = "workload")]
+    pub r#as: Option<String>,
+    /// A workload, by its SPIFFE ID.
+    #[arg(long, value_name = "SPIFFE-ID")]
+    pub workload: Option<String>,
+    /// The IdentityProvider that knows the caller: its name, or `NAMESPACE/NAME`. Needed where several could.
+    #[arg(long)]
+    pub provider: Option<String>,
+    /// A group of the caller; `PROVIDER/GROUP` where a directory adds it to another provider's callers. May be given
+    /// several times.
+    #[arg(long)]
+    pub group: Vec<String>,
+    /// A scope of the credential. May be given several times.
+    #[arg(long)]
+    pub scope: Vec<String>,
+    /// A claim of the credential. May be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub claim: Vec<String>,
+    /// The address that the request comes from.
+    #[arg(long, value_name = "IP")]
+    pub source: Option<std::net::IpAddr>,
+}
+
+/// `--format` of what people and programs read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TextOrJson {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// `portcullis test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Files and folders of documents; the PolicyTests among them are run.
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// How to print what came of it.
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub format: TextOrJson,
 }
 
 impl ExplainArgs {

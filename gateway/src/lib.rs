@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod model;
 pub mod outbound;
 pub mod permission;
+pub mod policy_test;
 pub mod probe;
 pub mod prompt;
 pub mod random;

@@ -11,6 +11,7 @@ use portcullis_gateway::{
     demo::demo,
     explain::explain,
     logging::{self, LogFormat},
+    policy_test::policy_test,
     run::{RunError, run},
 };
 use portcullis_policy::{check::check, diagnostics, schema};
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo(&arguments),
         Command::Check(arguments) => Ok(check_documents(&arguments)),
         Command::Explain(arguments) => explain(&arguments),
+        Command::Test(arguments) => policy_test(&arguments),
         Command::Schema(arguments) => Ok(print_schema(&arguments)),
     };
     outcome.unwrap_or_else(|error| {
