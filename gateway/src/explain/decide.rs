@@ -258,7 +258,7 @@ impl Explanation {
         let says = format!("{} takes {taken} ({})", guard.policy, guard.location);
         let principal = match who {
             Who::Nobody => {
-                let refusal = Refusal::unauthenticated("authentication_required", crate::explain::who::bearer());
+                let refusal = Refusal::unauthenticated("authentication_required");
                 return Err(self.refuse("authenticate", &refusal, &format!("nobody says who it is; {says}")));
             }
             Who::Rejected { refusal, why } => {
@@ -271,7 +271,7 @@ impl Explanation {
             snapshot.providers.get(id.0 as usize).is_some_and(|provider| provider.document == *principal.provider)
         };
         if !guard.providers.iter().any(is_taken) {
-            let refusal = Refusal::unauthenticated("authentication_required", crate::explain::who::bearer());
+            let refusal = Refusal::unauthenticated("authentication_required");
             let why = format!("{} does not count here: {says}", principal.provider);
             return Err(self.refuse("authenticate", &refusal, &why));
         }
@@ -319,9 +319,7 @@ impl Explanation {
             Err(denial) => denial,
         };
         let refusal = match &denial {
-            Denial::Unauthenticated | Denial::ForeignProvider => {
-                Refusal::unauthenticated("authentication_required", crate::explain::who::bearer())
-            }
+            Denial::Unauthenticated | Denial::ForeignProvider => Refusal::unauthenticated("authentication_required"),
             Denial::NotForEveryone | Denial::NotAllowed | Denial::Denied(_) => Refusal::permission_denied(),
         };
         let mut said = vec![match &denial {

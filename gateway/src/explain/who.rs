@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
 use portcullis_certs::SpiffeId;
 use portcullis_policy::{
     Snapshot,
@@ -57,11 +56,6 @@ pub struct Supposed<'a> {
     pub scopes: Vec<&'a str>,
     /// Claims of the credential.
     pub claims: Map<String, Value>,
-}
-
-/// The challenge of a route that takes credentials.
-pub(super) fn bearer() -> HeaderValue {
-    HeaderValue::from_static("Bearer")
 }
 
 /// Who the command line says.
