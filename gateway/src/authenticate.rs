@@ -7,6 +7,7 @@
 pub mod bound;
 pub mod challenge;
 pub mod credential;
+pub mod directory;
 pub mod dpop;
 pub mod failures;
 pub mod fetch;

@@ -13,6 +13,7 @@ use super::{
     Known, Rejection, Shown,
     challenge::{Cause, Challenges},
     credential::Credential,
+    directory::Directory,
 };
 use crate::refusal::Refusal;
 
@@ -39,6 +40,8 @@ struct Provider {
 enum Judge {
     /// Nobody.
     Nobody,
+    /// A directory, by name and password.
+    Directory(Arc<Directory>),
 }
 
 impl Providers {
@@ -145,19 +148,28 @@ impl Providers {
 
 impl Judge {
     fn new(spec: &IdentityProvider, document: &Arc<DocumentId>, before: Option<&Self>) -> Result<Self, String> {
-        let _ = (document, before);
         match &spec.kind {
-            ProviderKind::Oidc(_) | ProviderKind::Ldap(_) | ProviderKind::ApiKeys(_) | ProviderKind::Mtls(_) => {
-                Ok(Self::Nobody)
+            ProviderKind::Ldap(ldap) => {
+                let before = match before {
+                    Some(Self::Directory(directory)) => Some(&**directory),
+                    _ => None,
+                };
+                Directory::new(ldap, Arc::clone(document), before).map(|directory| Self::Directory(Arc::new(directory)))
             }
+            ProviderKind::Oidc(_) | ProviderKind::ApiKeys(_) | ProviderKind::Mtls(_) => Ok(Self::Nobody),
         }
     }
 
     /// Who shows this. `None`: it is nothing that this provider looks at (another kind, another issuer).
     async fn judge(&self, shown: &Shown<'_>) -> Option<Result<Known, Rejection>> {
-        let _ = shown;
         match self {
             Self::Nobody => None,
+            Self::Directory(directory) => match shown.credential {
+                Some(Credential::Basic { username, password }) => {
+                    Some(directory.login(username, password, shown.now).await)
+                }
+                _ => None,
+            },
         }
     }
 
@@ -167,15 +179,15 @@ impl Judge {
         credential: Option<&Credential<'_>>,
         now: SystemTime,
     ) -> Result<Known, Rejection> {
-        let _ = (principal, credential, now);
         match self {
+            Self::Directory(directory) => directory.renew(principal, credential, now).await,
             Self::Nobody => Err(Rejection::Invalid("provider_gone")),
         }
     }
 
     async fn enrich(&self, known: Known, now: SystemTime) -> Result<Known, Rejection> {
-        let _ = (known, now);
         match self {
+            Self::Directory(directory) => directory.enrich(known, now).await,
             Self::Nobody => Err(Rejection::Unavailable("no_directory")),
         }
     }
@@ -183,12 +195,13 @@ impl Judge {
     fn task(&self) -> Option<Task> {
         match self {
             Self::Nobody => None,
+            Self::Directory(directory) => Some(Box::pin(Arc::clone(directory).run())),
         }
     }
 
     fn keys_generation(&self) -> u64 {
         match self {
-            Self::Nobody => 0,
+            Self::Nobody | Self::Directory(_) => 0,
         }
     }
 }
