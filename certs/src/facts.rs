@@ -9,7 +9,7 @@ use std::{
 use rustls_pki_types::CertificateDer;
 use x509_parser::{extensions::GeneralName, prelude::FromDer, prelude::X509Certificate};
 
-use crate::SpiffeId;
+use crate::{SpiffeId, distinguished_name};
 
 /// What a chain's leaf says about itself, and for how long the whole chain may be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +22,16 @@ pub struct ChainFacts {
     pub uri_names: Vec<String>,
     /// The SPIFFE ID, where the leaf has exactly one URI and that is one (X.509-SVID §2).
     pub spiffe_id: Option<SpiffeId>,
+    /// E-mail addresses among the alternative names of the leaf, as written.
+    pub email_names: Vec<String>,
     /// The leaf's subject, as text.
     pub subject: String,
+    /// The leaf's subject, as RFC 4514 writes it: comparable byte for byte. `None` where it cannot be written so.
+    pub distinguished_name: Option<String>,
+    /// The common names of the subject.
+    pub common_names: Vec<String>,
+    /// The organizational units of the subject.
+    pub units: Vec<String>,
     /// The leaf's issuer, as text.
     pub issuer: String,
     /// The leaf's serial number, in hexadecimal.
@@ -70,11 +78,13 @@ impl ChainFacts {
 
     fn of_leaf(leaf: &X509Certificate<'_>, not_before: SystemTime, not_after: SystemTime) -> Self {
         let (mut dns_names, mut ip_names, mut uri_names) = (Vec::new(), Vec::new(), Vec::new());
+        let mut email_names = Vec::new();
         let names = leaf.subject_alternative_name().ok().flatten();
         for name in names.iter().flat_map(|extension| &extension.value.general_names) {
             match name {
                 GeneralName::DNSName(name) => dns_names.push(name.to_ascii_lowercase()),
                 GeneralName::IPAddress(bytes) => ip_names.extend(ip_address(bytes)),
+                GeneralName::RFC822Name(address) => email_names.push((*address).to_owned()),
                 GeneralName::URI(uri) => uri_names.push((*uri).to_owned()),
                 _ => {}
             }
@@ -88,7 +98,11 @@ impl ChainFacts {
             ip_names,
             uri_names,
             spiffe_id,
+            email_names,
             subject: leaf.subject().to_string(),
+            distinguished_name: distinguished_name::print(leaf.subject()),
+            common_names: distinguished_name::texts(leaf.subject().iter_common_name()),
+            units: distinguished_name::texts(leaf.subject().iter_organizational_unit()),
             issuer: leaf.issuer().to_string(),
             serial: hex(leaf.raw_serial()),
             not_before,
@@ -123,7 +137,7 @@ fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
 }
 
 /// Dates before 1970 count as 1970: no certificate in use is that old, and no arithmetic can then overflow.
-fn system_time(seconds: i64) -> SystemTime {
+pub(crate) fn system_time(seconds: i64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 

@@ -3,6 +3,7 @@
 //! Nothing else in the workspace judges a chain of certificates: others ask [`verify`] and get a proof or a reason.
 
 mod authority;
+mod distinguished_name;
 mod facts;
 mod files;
 mod pem;

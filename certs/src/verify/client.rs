@@ -1,9 +1,13 @@
 //! Clients' certificates, as Gateway API's frontend validation wants them judged (GEP-91).
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
 
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
     client::danger::HandshakeSignatureValid,
     server::{
         WebPkiClientVerifier,
@@ -12,8 +16,8 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::{Authorities, TrustError};
-use crate::crypto_provider;
+use super::{Authorities, TrustError, revocation::Standing};
+use crate::{ChainFacts, crypto_provider};
 
 /// What happens to a client without a valid certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,20 +36,57 @@ pub enum ClientMode {
 pub struct ClientVerifier {
     /// `None` when there are no authorities: then nobody is valid.
     strict: Option<Arc<dyn ClientCertVerifier>>,
+    roots: Arc<RootCertStore>,
     mode: ClientMode,
     key: Arc<[u8]>,
 }
 
 /// A chain that was judged, and found to lead to a trusted authority. Only [`ClientVerifier::judge`] makes one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifiedChain(Arc<[CertificateDer<'static>]>);
+#[derive(Clone)]
+pub struct VerifiedChain(Arc<Judged>);
+
+struct Judged {
+    chain: Box<[CertificateDer<'static>]>,
+    /// What the leaf says of itself.
+    leaf: ChainFacts,
+    /// The authorities that it was judged by.
+    roots: Arc<RootCertStore>,
+    /// What revocation lists said of it. Of one connection, so that hardly ever two threads want it at once.
+    standing: Mutex<Option<Standing>>,
+}
 
 impl VerifiedChain {
     /// Leaf first. Never empty.
     pub fn certificates(&self) -> &[CertificateDer<'static>] {
-        &self.0
+        &self.0.chain
+    }
+
+    /// What the leaf says of itself; its dates are its own and not those of the whole chain.
+    pub fn leaf(&self) -> &ChainFacts {
+        &self.0.leaf
+    }
+
+    pub(super) fn roots(&self) -> &RootCertStore {
+        &self.0.roots
+    }
+
+    pub(super) fn standing(&self) -> MutexGuard<'_, Option<Standing>> {
+        self.0.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl fmt::Debug for VerifiedChain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedChain").field("leaf", self.leaf()).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for VerifiedChain {
+    fn eq(&self, other: &Self) -> bool {
+        self.certificates() == other.certificates()
+    }
+}
+impl Eq for VerifiedChain {}
 
 impl ClientVerifier {
     /// Authorities may be none at all (no reference resolved): then no client is valid.
@@ -61,13 +102,14 @@ impl ClientVerifier {
             key.extend_from_slice(&root.subject_public_key_info);
             key.extend_from_slice(root.name_constraints.as_deref().unwrap_or_default());
         }
+        let roots = Arc::new(roots);
         let strict = if roots.is_empty() {
             None
         } else {
-            let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), crypto_provider());
+            let builder = WebPkiClientVerifier::builder_with_provider(roots.clone(), crypto_provider());
             Some(builder.build().map_err(|e| TrustError::Verifier(e.to_string()))?)
         };
-        Ok(Self { strict, mode, key: key.into() })
+        Ok(Self { strict, roots, mode, key: key.into() })
     }
 
     /// What happens to a client without a valid certificate.
@@ -87,7 +129,10 @@ impl ClientVerifier {
         };
         let now = UnixTime::since_unix_epoch(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
         self.judge_at(leaf, intermediates, now)?;
-        Ok(VerifiedChain(chain.iter().map(|certificate| certificate.clone().into_owned()).collect()))
+        let leaf = ChainFacts::of(std::slice::from_ref(leaf))
+            .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+        Ok(VerifiedChain(Arc::new(Judged { chain, leaf, roots: self.roots.clone(), standing: Mutex::new(None) })))
     }
 
     fn judge_at(&self, leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {

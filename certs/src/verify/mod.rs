@@ -1,10 +1,11 @@
 //! Whom do we believe? The only place that judges a chain of certificates.
 //!
 //! [`ClientVerifier`] judges clients of a listener (Gateway API frontend validation), [`ServerVerifier`] judges
-//! backends (BackendTLSPolicy). Both plug into rustls, and both can be asked again later: a resumed connection was not
+//! backends (BackendTLSPolicy), [`RevocationLists`] say which certificates do not count any more. The verifiers plug into rustls, and both can be asked again later: a resumed connection was not
 //! judged by rustls, only the one that it resumes.
 
 mod client;
+mod revocation;
 mod server;
 
 use std::{path::PathBuf, sync::Arc};
@@ -12,6 +13,7 @@ use std::{path::PathBuf, sync::Arc};
 use rustls::RootCertStore;
 
 pub use client::{ClientMode, ClientVerifier, VerifiedChain};
+pub use revocation::{ListError, REVOCATION_LISTS_MAX, Revocation, RevocationLists};
 pub use server::{ExpectedName, NameError, ServerVerifier};
 
 use crate::{PemError, parse_chain};
