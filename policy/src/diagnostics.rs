@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt::Write as _, ops::Range, sync::Arc};
 use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
 use serde_json::json;
 
-use crate::snapshot::Location;
+use crate::{documents::API_KEY_PREFIX, snapshot::Location};
 
 /// Diagnostics that are printed; the rest are counted.
 pub const PRINTED_MAX: usize = 200;
@@ -96,7 +96,12 @@ impl Source {
             document.lines().any(|line| line.strip_prefix("kind:").is_some_and(|kind| plain(kind) == "Secret"));
         let has = |name: &str| pairs().any(|(key, _)| key == name);
         // A reference to a Secret also says `kind: Secret`, but it has no data.
-        of_kind || has("stringData") || (has("data") && pairs().any(|pair| pair == ("kind".into(), "Secret".into())))
+        // An API key has no business in a file at all, and may be there by mistake.
+        let has_key = document.contains(API_KEY_PREFIX);
+        of_kind
+            || has_key
+            || has("stringData")
+            || (has("data") && pairs().any(|pair| pair == ("kind".into(), "Secret".into())))
     }
 
     /// The line that a byte stands in, from 0.

@@ -14,5 +14,6 @@ pub mod resolve;
 pub mod routes;
 pub mod schema;
 pub mod snapshot;
+pub mod timestamp;
 
 pub use snapshot::Snapshot;

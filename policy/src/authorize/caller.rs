@@ -84,7 +84,7 @@ pub enum PrincipalKind {
 
 impl Caller {
     /// A caller who has shown nothing.
-    pub const fn anonymous() -> Self {
+    pub fn anonymous() -> Self {
         Self(None)
     }
 

@@ -21,6 +21,8 @@ fn fault(message: String, label: &'static str, help: &str) -> Result<(), Fault> 
 
 /// The longest regular expression, in bytes.
 pub const REGEX_BYTES_MAX: usize = 4096;
+/// Characters of the id of an API key.
+pub const KEY_ID_LENGTH: usize = 12;
 
 /// Checks a string against a format of ours; formats that are not ours are not checked.
 pub fn check(format: &str, text: &str) -> Result<(), Fault> {
@@ -77,6 +79,25 @@ pub fn check(format: &str, text: &str) -> Result<(), Fault> {
             format!("`{text}` is not a name"),
             "not a name",
             "names have lower-case letters, digits, `-` and `.`, begin and end with a letter or digit, and at most 253 characters",
+        ),
+        "timestamp" if crate::timestamp::parse(text).is_none() => {
+            fault(format!("`{text}` is not a time"), "not a time", "write it as RFC 3339 does: `2027-01-31T12:00:00Z`")
+        }
+        "network" if network(text).is_none() => fault(
+            format!("`{text}` is not a network"),
+            "not a network",
+            "write it like `10.0.0.0/8` or `2001:db8::/32`, with no bit set behind the prefix; or write one address",
+        ),
+        // Not quoted: what is wrong here may be a secret in the wrong place.
+        "key-hash" if key_hash(text).is_none() => fault(
+            "this is not the hash of a key".to_owned(),
+            "not a hash",
+            "`portcullis keys create` writes it: `hmac-sha256:` and 64 hexadecimal digits; if it is a key, revoke the key",
+        ),
+        "key-id" if !is_key_id(text) => fault(
+            format!("`{text}` is not the id of a key"),
+            "not an id",
+            "lower-case letters and digits, 12 of them, the first a letter",
         ),
         "header-name" if text.is_empty() || http::HeaderName::from_bytes(text.as_bytes()).is_err() => {
             fault(format!("`{text}` is not a header name"), "not a header name", "letters, digits and `-`")
@@ -142,6 +163,33 @@ pub fn pattern(format: &str) -> Option<&'static str> {
         "host-port" => r"^.+:[0-9]{1,5}$",
         _ => return None,
     })
+}
+
+/// A network in CIDR notation without a bit behind its prefix, or one address.
+pub fn network(text: &str) -> Option<ipnet::IpNet> {
+    let network: ipnet::IpNet = match text.parse::<IpAddr>() {
+        Ok(address) => address.into(),
+        Err(_) => text.parse().ok()?,
+    };
+    (network == network.trunc()).then_some(network)
+}
+
+/// The hash of an API key: `hmac-sha256:` and 64 hexadecimal digits.
+pub fn key_hash(text: &str) -> Option<[u8; 32]> {
+    let digits = text.strip_prefix("hmac-sha256:").filter(|digits| digits.len() == 64 && digits.is_ascii())?;
+    let mut hash = [0; 32];
+    for (byte, pair) in hash.iter_mut().zip(digits.as_bytes().chunks(2)) {
+        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        *byte = u8::from_str_radix(pair, 16).ok()?;
+    }
+    Some(hash)
+}
+
+/// The id of an API key.
+pub fn is_key_id(text: &str) -> bool {
+    text.len() == KEY_ID_LENGTH
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        && text.bytes().next().is_some_and(|first| first.is_ascii_lowercase())
 }
 
 /// A regular expression that matches whole values, with its size bounded.

@@ -1,5 +1,6 @@
 //! Documents: from files to typed values that know where each of their fields was written.
 
+pub mod api_keys;
 pub mod formats;
 pub mod kinds;
 mod sources;
@@ -28,6 +29,9 @@ use crate::{
     diagnostics::{Diagnostic, Source, Span, Wanted},
     snapshot::{DocumentId, Location},
 };
+
+/// What every API key begins with: scanners for secrets find them by it.
+pub const API_KEY_PREFIX: &str = "pcl_";
 
 /// One document.
 #[derive(Debug, Clone)]
@@ -89,6 +93,9 @@ pub struct Parsed {
     pub diagnostics: Vec<Diagnostic>,
     /// What the others would have been.
     pub unread: Unread,
+    /// Lists in the place of documents. A provider may name the file: then they are API keys, and none of this module's
+    /// business.
+    pub lists: Vec<Span>,
 }
 
 /// Documents that were written, and could not be read.
@@ -116,7 +123,8 @@ impl Unread {
 
 /// Reads every document of every file. Whatever is wrong with any of them is said; those that are right are there.
 pub fn parse(sources: &Sources) -> (Vec<Document>, Vec<Diagnostic>) {
-    let parsed = parse_all(sources);
+    let mut parsed = parse_all(sources);
+    parsed.diagnostics.extend(parsed.lists.into_iter().map(not_a_document));
     (parsed.documents, parsed.diagnostics)
 }
 
@@ -145,14 +153,13 @@ pub(crate) fn read_untyped(text: &str) -> Vec<serde_json::Value> {
 }
 
 fn read(source: &Arc<Source>, node: Node, parsed: &mut Parsed) {
-    let Parsed { documents, diagnostics, unread } = parsed;
+    let Parsed { documents, diagnostics, unread, lists } = parsed;
     let span = |at: &std::ops::Range<usize>| Span::new(source.clone(), at.clone());
-    let Value::Mapping(_) = node.value else {
-        diagnostics.push(
-            Diagnostic::error("not-a-document", "a document must be a mapping").at(span(&node.at), "this is none"),
-        );
-        return;
-    };
+    match node.value {
+        Value::Mapping(_) => {}
+        Value::Sequence(_) => return lists.push(span(&node.at)),
+        Value::Scalar { .. } => return diagnostics.push(not_a_document(span(&node.at))),
+    }
     let word = |key: &str| node.get(key).and_then(Node::text).filter(|word| !word.is_empty());
     let (Some(version), Some(kind)) = (word("apiVersion"), word("kind")) else {
         let missing = if word("apiVersion").is_none() { "apiVersion" } else { "kind" };
@@ -216,6 +223,11 @@ fn read(source: &Arc<Source>, node: Node, parsed: &mut Parsed) {
         Err(error) => diagnostics
             .push(Diagnostic::error("invalid-document", error.to_string()).at(span(&node.at), "in this document")),
     }
+}
+
+/// What is said of something that is no document.
+pub(crate) fn not_a_document(at: Span) -> Diagnostic {
+    Diagnostic::error("not-a-document", "a document must be a mapping").at(at, "this is none")
 }
 
 /// A kind of a group that we read is a mistake; other groups' documents are none of our business.

@@ -123,7 +123,7 @@ pub fn api_version(group: &str, version: &str) -> String {
 }
 
 /// Schemas without references: what a walker and a cluster want to see.
-fn schema_of<T: JsonSchema>() -> Value {
+pub(super) fn schema_of<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
