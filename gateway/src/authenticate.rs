@@ -4,7 +4,9 @@
 //! to ([`providers`]); what a provider says is a [`Caller`] or a [`Rejection`], and may be remembered for a while
 //! ([`remembered`]). The reason of a rejection is for logs and metrics: the client hears one uniform 401.
 
+pub mod api_keys;
 pub mod bound;
+pub mod certificates;
 pub mod challenge;
 pub mod credential;
 pub mod directory;

@@ -1,8 +1,9 @@
 //! The command line: what may be said, and nothing of what it does.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use portcullis_policy::documents::formats;
 
 use crate::{limits::Limit, logging::LogFormat};
 
@@ -35,8 +36,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Say what would become of one request, and which line of which document decides.
     Explain(ExplainArgs),
-    /// Run the PolicyTest documents of a folder against the documents beside them.
-    Test(TestArgs),
+    /// Make, list, revoke and rotate API keys.
+    Keys(KeysArgs),
     /// Print the JSON Schema of the documents, for editors, or CustomResourceDefinitions, for clusters.
     Schema(SchemaArgs),
 }
@@ -179,59 +180,6 @@ pub struct ExplainArgs {
     /// The model that the body would name.
     #[arg(long, conflicts_with = "body")]
     pub model: Option<String>,
-    /// Who sends it; nobody if not given.
-    #[command(flatten)]
-    pub who: WhoArgs,
-    /// How to print the explanation.
-    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
-    pub format: TextOrJson,
-}
-
-/// Who is supposed to send a request.
-#[derive(Debug, Args)]
-pub struct WhoArgs {
-    /// A user, by name.
-    #[arg(long, value_name = "USER", conflicts_with = "workload")]
-    pub r#as: Option<String>,
-    /// A workload, by its SPIFFE ID.
-    #[arg(long, value_name = "SPIFFE-ID")]
-    pub workload: Option<String>,
-    /// The IdentityProvider that knows the caller: its name, or `NAMESPACE/NAME`. Needed where several could.
-    #[arg(long)]
-    pub provider: Option<String>,
-    /// A group of the caller; `PROVIDER/GROUP` where a directory adds it to another provider's callers. May be given
-    /// several times.
-    #[arg(long)]
-    pub group: Vec<String>,
-    /// A scope of the credential. May be given several times.
-    #[arg(long)]
-    pub scope: Vec<String>,
-    /// A claim of the credential. May be given several times.
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub claim: Vec<String>,
-    /// The address that the request comes from.
-    #[arg(long, value_name = "IP")]
-    pub source: Option<std::net::IpAddr>,
-}
-
-/// `--format` of what people and programs read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TextOrJson {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
-
-/// `portcullis test`.
-#[derive(Debug, Args)]
-pub struct TestArgs {
-    /// Files and folders of documents; the PolicyTests among them are run.
-    #[arg(required = true)]
-    pub paths: Vec<PathBuf>,
-    /// How to print what came of it.
-    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
-    pub format: TextOrJson,
 }
 
 impl ExplainArgs {
@@ -246,6 +194,131 @@ impl ExplainArgs {
             }
             _ => Err(missing),
         }
+    }
+}
+
+/// `portcullis keys`.
+#[derive(Debug, Args)]
+pub struct KeysArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: KeysCommand,
+}
+
+/// What can be done with API keys.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key. It is printed once, on standard output and nothing else with it; only its hash is kept.
+    Create(CreateKeyArgs),
+    /// List the keys, without what would open anything.
+    List(ListKeysArgs),
+    /// Revoke a key. Running gateways that watch the file refuse it within seconds.
+    Revoke(RevokeKeyArgs),
+    /// Make another key for the same owner; the old one expires after the overlap. The new key is printed once.
+    Rotate(RotateKeyArgs),
+}
+
+/// Where keys are.
+#[derive(Debug, Args)]
+pub struct KeyFiles {
+    /// The file of hashes that an IdentityProvider names. Made if it is missing.
+    #[arg(long)]
+    pub file: PathBuf,
+    /// The secret that hashes are made with; `FILE.pepper` if not given. Made if it is missing, and then never changed.
+    #[arg(long)]
+    pub pepper: Option<PathBuf>,
+}
+
+/// `portcullis keys create`.
+#[derive(Debug, Args)]
+pub struct CreateKeyArgs {
+    /// Where keys are.
+    #[command(flatten)]
+    pub files: KeyFiles,
+    /// The name of the user whose key it is: what RoleBindings name.
+    #[arg(long)]
+    pub owner: String,
+    /// After which time it ceases to be good: `90d`, `12h`. Never, if not given.
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<Lifetime>,
+    /// A scope of the key. May be given several times.
+    #[arg(long)]
+    pub scope: Vec<String>,
+    /// A network that the key may be used from: `10.0.0.0/8`. May be given several times; everywhere, if not given.
+    #[arg(long, value_name = "NETWORK")]
+    pub cidr: Vec<String>,
+    /// A group of the owner. May be given several times.
+    #[arg(long)]
+    pub group: Vec<String>,
+    /// What it is for.
+    #[arg(long)]
+    pub note: Option<String>,
+}
+
+/// `portcullis keys list`.
+#[derive(Debug, Args)]
+pub struct ListKeysArgs {
+    /// The file of hashes.
+    #[arg(long)]
+    pub file: PathBuf,
+    /// How to print them.
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    pub format: ListFormat,
+}
+
+/// `--format` of `keys list`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// A table, for people.
+    Text,
+    /// A list of objects.
+    Json,
+}
+
+/// `portcullis keys revoke`.
+#[derive(Debug, Args)]
+pub struct RevokeKeyArgs {
+    /// The file of hashes.
+    #[arg(long)]
+    pub file: PathBuf,
+    /// The key's id, or the key itself.
+    pub id: String,
+}
+
+/// `portcullis keys rotate`.
+#[derive(Debug, Args)]
+pub struct RotateKeyArgs {
+    /// Where keys are.
+    #[command(flatten)]
+    pub files: KeyFiles,
+    /// The id of the key to be replaced.
+    pub id: String,
+    /// How much longer the old key is good.
+    #[arg(long, default_value = "24h", value_name = "TIME")]
+    pub overlap: Lifetime,
+    /// After which time the new key ceases to be good; as long as the old one was to live, if not given.
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<Lifetime>,
+}
+
+/// A time of some length, in days too: `90d`, `12h`, `1h30m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetime(pub Duration);
+
+/// The longest time that can be said on the command line: a hundred years.
+pub const LIFETIME_DAYS_MAX: u64 = 36_500;
+
+impl std::str::FromStr for Lifetime {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let time = match text.strip_suffix('d') {
+            Some(days) => days.parse::<u32>().ok().map(|days| Duration::from_hours(24 * u64::from(days))),
+            None => formats::duration(text),
+        };
+        let time = time.ok_or_else(|| format!("`{text}` is not a time; write it like `90d`, `12h` or `30m`"))?;
+        let longest = Duration::from_hours(24 * LIFETIME_DAYS_MAX);
+        if time <= longest { Ok(Self(time)) } else { Err(format!("longer than {LIFETIME_DAYS_MAX} days")) }
     }
 }
 
@@ -272,6 +345,17 @@ mod tests {
         assert_eq!(parsed.and_then(|b| b.gateway), Some(("inference".into(), "edge".into())));
         for wrong in ["443", "x=127.0.0.1:1", "edge:443=127.0.0.1:1", "443=127.0.0.1", "70000=127.0.0.1:1"] {
             assert!(bind(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn lifetimes_are_said_in_days_too() {
+        let hours = |text: &str| text.parse::<Lifetime>().ok().map(|time| time.0.as_secs() / 3600);
+        assert_eq!(hours("90d"), Some(2160));
+        assert_eq!(hours("12h"), Some(12));
+        assert_eq!(hours("0s"), Some(0));
+        for wrong in ["", "d", "90", "-1d", "1.5d", "36501d", "99999999999d", "1d12h", "a"] {
+            assert_eq!(hours(wrong), None, "{wrong}");
         }
     }
 

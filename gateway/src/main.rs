@@ -10,8 +10,8 @@ use portcullis_gateway::{
     cli::{CheckArgs, CheckFormat, Cli, Command, RunArgs, SchemaArgs},
     demo::demo,
     explain::explain,
+    keys::keys,
     logging::{self, LogFormat},
-    policy_test::policy_test,
     run::{RunError, run},
 };
 use portcullis_policy::{check::check, diagnostics, schema};
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo(&arguments),
         Command::Check(arguments) => Ok(check_documents(&arguments)),
         Command::Explain(arguments) => explain(&arguments),
-        Command::Test(arguments) => policy_test(&arguments),
+        Command::Keys(arguments) => keys(&arguments),
         Command::Schema(arguments) => Ok(print_schema(&arguments)),
     };
     outcome.unwrap_or_else(|error| {

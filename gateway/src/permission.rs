@@ -14,6 +14,7 @@ use std::{
 };
 
 use http::{HeaderMap, Method};
+use portcullis_mesh::tls::PeerCertificate;
 use portcullis_policy::{
     action::Action,
     authorize::{Caller, Denial, Permit, Question, authorize},
@@ -22,7 +23,7 @@ use portcullis_policy::{
 };
 
 use crate::{
-    authenticate::{Authenticated, Known},
+    authenticate::{Authenticated, Known, providers::ShownAgain},
     live::Live,
     refusal::Refusal,
     route::action_of,
@@ -48,6 +49,8 @@ pub struct Wanted<'r> {
     pub headers: &'r HeaderMap,
     /// Where it comes from.
     pub source: IpAddr,
+    /// The certificate of its connection.
+    pub certificate: &'r PeerCertificate,
 }
 
 /// What let an exchange in. Without it nothing is forwarded.
@@ -68,6 +71,7 @@ struct Asked {
     model: Option<Box<str>>,
     headers: HeaderMap,
     source: IpAddr,
+    certificate: PeerCertificate,
 }
 
 impl<'s> Passage<'s> {
@@ -80,8 +84,12 @@ impl<'s> Passage<'s> {
         wanted: &Wanted<'_>,
     ) -> Result<Self, NoPassage> {
         let action = action_of(&live.snapshot, rule, wanted.method, wanted.path);
-        let asked =
-            Asked { model: wanted.model.map(Box::from), headers: wanted.headers.clone(), source: wanted.source };
+        let asked = Asked {
+            model: wanted.model.map(Box::from),
+            headers: wanted.headers.clone(),
+            source: wanted.source,
+            certificate: wanted.certificate.clone(),
+        };
         let permit = asked.judge(live, rule, authenticated.caller(), action)?;
         let asked = matches!(rule.access, Access::Guarded(_)).then_some(asked);
         Ok(Self { permit, listener, rule, authenticated, action, asked })
@@ -221,8 +229,9 @@ impl Watched {
     async fn judge(&self, live: &Live, now: SystemTime) -> Result<(), &'static str> {
         let caller = self.caller.borrow().clone();
         let Some(principal) = caller.principal() else { return Ok(()) };
+        let shown = ShownAgain { credential: None, certificate: &self.asked.certificate, source: self.asked.source };
         let Known { caller, fresh } =
-            live.providers.renew(principal, None, now).await.map_err(|rejection| rejection.word())?;
+            live.providers.renew(principal, &shown, now).await.map_err(|rejection| rejection.word())?;
         let rule = live.rule(&self.listener, &self.route, self.index).ok_or("route_gone")?;
         self.asked.judge(live, rule, &caller, self.action).map_err(|no| match no {
             NoPassage::NotServed => "model_gone",

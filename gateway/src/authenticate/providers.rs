@@ -1,8 +1,9 @@
 //! The identity providers of a revision at work: which of them judges a credential, and how it is done.
 
-use std::{path::PathBuf, pin::Pin, sync::Arc, time::SystemTime};
+use std::{net::IpAddr, path::PathBuf, pin::Pin, sync::Arc, time::SystemTime};
 
 use foldhash::HashMap;
+use portcullis_mesh::tls::PeerCertificate;
 use portcullis_policy::{
     Snapshot,
     authorize::Principal,
@@ -11,6 +12,8 @@ use portcullis_policy::{
 
 use super::{
     Known, Rejection, Shown,
+    api_keys::{KeyRing, is_api_key},
+    certificates::Certificates,
     challenge::{Cause, Challenges},
     credential::Credential,
     directory::Directory,
@@ -35,9 +38,24 @@ struct Provider {
     enriched_by: Option<ProviderId>,
 }
 
+/// What is still there of what a request showed, while its answer goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct ShownAgain<'r> {
+    /// The credential, if it was kept.
+    pub credential: Option<&'r Credential<'r>>,
+    /// The certificate of its connection.
+    pub certificate: &'r PeerCertificate,
+    /// Where it comes from.
+    pub source: IpAddr,
+}
+
 /// How a provider knows its callers.
 #[derive(Debug)]
 enum Judge {
+    /// By API keys of ours.
+    ApiKeys(Box<KeyRing>),
+    /// By their certificates.
+    Certificates(Box<Certificates>),
     /// Nobody.
     Nobody,
     /// A directory, by name and password.
@@ -126,12 +144,12 @@ impl Providers {
     pub async fn renew(
         &self,
         principal: &Principal,
-        credential: Option<&Credential<'_>>,
+        shown: &ShownAgain<'_>,
         now: SystemTime,
     ) -> Result<Known, Rejection> {
         let provider = self.id(&principal.provider).and_then(|id| self.all.get(id.0 as usize));
         let provider = provider.ok_or(Rejection::Invalid("provider_gone"))?;
-        let known = provider.judge.renew(principal, credential, now).await?;
+        let known = provider.judge.renew(principal, shown, now).await?;
         self.enriched(provider, known, now).await
     }
 
@@ -156,31 +174,38 @@ impl Judge {
                 };
                 Directory::new(ldap, Arc::clone(document), before).map(|directory| Self::Directory(Arc::new(directory)))
             }
-            ProviderKind::Oidc(_) | ProviderKind::ApiKeys(_) | ProviderKind::Mtls(_) => Ok(Self::Nobody),
+            ProviderKind::ApiKeys(keys) => Ok(Self::ApiKeys(Box::new(KeyRing::new(keys, document.clone())?))),
+            ProviderKind::Mtls(mtls) => Ok(Self::Certificates(Box::new(Certificates::new(mtls, document.clone())?))),
+            ProviderKind::Oidc(_) => Ok(Self::Nobody),
         }
     }
 
     /// Who shows this. `None`: it is nothing that this provider looks at (another kind, another issuer).
     async fn judge(&self, shown: &Shown<'_>) -> Option<Result<Known, Rejection>> {
-        match self {
-            Self::Nobody => None,
-            Self::Directory(directory) => match shown.credential {
-                Some(Credential::Basic { username, password }) => {
-                    Some(directory.login(username, password, shown.now).await)
-                }
-                _ => None,
+        match (self, shown.credential) {
+            (Self::Directory(directory), Some(Credential::Basic { username, password })) => {
+                Some(directory.login(username, password, shown.now).await)
+            }
+            (Self::ApiKeys(keys), Some(Credential::ApiKey(key))) => {
+                Some(keys.authenticate(key, shown.source, shown.now))
+            }
+            (Self::ApiKeys(keys), Some(Credential::Bearer(key))) if is_api_key(key) => {
+                Some(keys.authenticate(key, shown.source, shown.now))
+            }
+            // A certificate is no second credential: whoever shows one in a header is known by that.
+            (Self::Certificates(certificates), None) => match shown.certificate {
+                PeerCertificate::Absent => None,
+                certificate => Some(certificates.authenticate(certificate, shown.now)),
             },
+            _ => None,
         }
     }
 
-    async fn renew(
-        &self,
-        principal: &Principal,
-        credential: Option<&Credential<'_>>,
-        now: SystemTime,
-    ) -> Result<Known, Rejection> {
+    async fn renew(&self, principal: &Principal, shown: &ShownAgain<'_>, now: SystemTime) -> Result<Known, Rejection> {
         match self {
-            Self::Directory(directory) => directory.renew(principal, credential, now).await,
+            Self::Directory(directory) => directory.renew(principal, shown.credential, now).await,
+            Self::ApiKeys(keys) => keys.renew(principal, shown.source, now),
+            Self::Certificates(certificates) => certificates.renew(principal, shown.certificate, now),
             Self::Nobody => Err(Rejection::Invalid("provider_gone")),
         }
     }
@@ -188,20 +213,21 @@ impl Judge {
     async fn enrich(&self, known: Known, now: SystemTime) -> Result<Known, Rejection> {
         match self {
             Self::Directory(directory) => directory.enrich(known, now).await,
-            Self::Nobody => Err(Rejection::Unavailable("no_directory")),
+            _ => Err(Rejection::Unavailable("no_directory")),
         }
     }
 
     fn task(&self) -> Option<Task> {
         match self {
-            Self::Nobody => None,
             Self::Directory(directory) => Some(Box::pin(Arc::clone(directory).run())),
+            _ => None,
         }
     }
 
+    /// Keys in files make another revision when they change.
     fn keys_generation(&self) -> u64 {
         match self {
-            Self::Nobody | Self::Directory(_) => 0,
+            Self::Nobody | Self::Directory(_) | Self::ApiKeys(_) | Self::Certificates(_) => 0,
         }
     }
 }
