@@ -55,6 +55,8 @@ pub struct AdminPages {
     pub metrics: Arc<dyn Fn(Format) -> String + Send + Sync>,
     /// The revision in force, and how each document fared.
     pub snapshot: Arc<dyn Fn() -> SnapshotPage + Send + Sync>,
+    /// The keys that backends verify JWTs of ours with (RFC 7517).
+    pub key_set: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Every backend's endpoints.
     pub endpoints: Arc<dyn Fn() -> Vec<BackendStatus> + Send + Sync>,
 }
@@ -181,6 +183,7 @@ async fn answer(request: &Request<Incoming>, pages: &AdminPages) -> Answer {
             let format = Format::accepted(request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()));
             page(StatusCode::OK, format.content_type(), (pages.metrics)(format))
         }
+        "/jwks" => page(StatusCode::OK, "application/jwk-set+json", (pages.key_set)().to_string()),
         "/snapshot" => json(StatusCode::OK, pages::snapshot(&(pages.snapshot)())),
         "/endpoints" => json(StatusCode::OK, pages::endpoints(&(pages.endpoints)())),
         _ => reject(Rejection::NoSuchPage),

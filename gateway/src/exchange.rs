@@ -30,6 +30,7 @@ use crate::{
     record::Record,
     refusal::{self, Dialect, Fault, Refusal},
     route::candidates,
+    upstream_identity::withhold_from,
 };
 
 async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) -> Result<Answer<AnswerBody>, Refusal> {
@@ -55,16 +56,19 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
         model: model.as_deref(),
         headers: &request.headers,
         source: connection.source,
+        certificate: &connection.certificate,
     };
     let mut passage = permit(&live, listener, &matched, authenticated, &wanted, record)?;
     // Admission (limits, budgets) and the screening of what goes in stand here.
     if let Some(list) = listing::answer(&live, listener, &passage, &canonical, &request.headers) {
         return Ok(answer::ready(list, record));
     }
+    withhold_from(&mut request, &matched.rule.access);
     let mut outbound = match prepare(connection, &live, &matched, &line, &canonical, request, model)? {
         Prepared::Answer(response) => return Ok(answer::ready(response, record)),
         Prepared::Forward(outbound) => outbound,
     };
+    connection.worker.identity.introduce(&matched.rule.access, passage.caller(), &mut outbound.head.headers)?;
     outbound.gather().await?;
     // The screening of what comes out wraps the answer's body here.
     let is_list = listing::is_filtered(&passage);

@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     process::ExitCode,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use portcullis_mesh::{
@@ -16,7 +16,7 @@ use portcullis_mesh::{
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot, watch},
-    task::JoinHandle,
+    task::{JoinHandle, block_in_place},
 };
 
 use crate::{
@@ -28,12 +28,16 @@ use crate::{
     sockets::Sockets,
     tls::TlsState,
     upgrade::{ADMIN_SOCKET, Succession},
+    upstream_identity::SigningKeys,
     watch::{Watched, watch},
     worker::{self, Command, WorkerHandle},
 };
 
 /// How long a worker may take to say that it is alive.
 const WORKER_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether it is time for another signing key: the clock may be set meanwhile.
+const KEYS_LOOK_INTERVAL: Duration = Duration::from_mins(10);
 
 /// Why a gateway did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +79,8 @@ async fn control(arguments: RunArgs, serving: impl FnOnce(&State, SocketAddr)) -
         references_may_fail: arguments.unresolved_references == UnresolvedReferences::Serve500,
     };
     let tls = TlsState::new(&arguments.state);
+    let keys = SigningKeys::open(&arguments.state, SystemTime::now()).map(Arc::new);
+    let keys = keys.map_err(|error| RunError::Input(error.to_string()))?;
     let mut read = watch::channel(Watched::default()).0;
     let live = Arc::new(load(&input, None, &tls, &mut read).map_err(RunError::Input)?);
     // From here on a predecessor is involved, if there is one.
@@ -87,7 +93,9 @@ async fn control(arguments: RunArgs, serving: impl FnOnce(&State, SocketAddr)) -
     });
     let limits = limits(&arguments.limit);
     let workers: Vec<WorkerHandle> = (0..count)
-        .map(|index| worker::spawn(index, live.clone(), metrics.clone(), limits.clone(), admissions.clone()))
+        .map(|index| {
+            worker::spawn(index, live.clone(), metrics.clone(), limits.clone(), admissions.clone(), keys.clone())
+        })
         .collect::<Result<_, _>>()?;
     let sockets = Sockets::new(arguments.bind.clone(), count);
     let mut reloader = Reloader::new(input, tls, sockets, workers, metrics.clone(), live, read);
@@ -97,8 +105,13 @@ async fn control(arguments: RunArgs, serving: impl FnOnce(&State, SocketAddr)) -
     let successors = succession.serving().await?;
 
     let commands: Vec<_> = reloader.workers().iter().map(|worker| worker.commands.clone()).collect();
-    let mut admin =
-        Admin { asked: arguments.admin, socket: admin, pages: pages(&metrics, &state, commands), open: None };
+    let mut admin = Admin {
+        asked: arguments.admin,
+        socket: admin,
+        pages: pages(&metrics, &state, commands, keys.clone()),
+        open: None,
+    };
+    tokio::spawn(turn_keys(keys));
     admin.open()?;
     tracing::info!(
         admin = %address,
@@ -208,7 +221,22 @@ fn show(metrics: &MetricsSource, state: &Arc<State>, limits: Arc<ConnectionLimit
     });
 }
 
-fn pages(metrics: &MetricsSource, state: &Arc<State>, commands: Vec<mpsc::UnboundedSender<Command>>) -> AdminPages {
+/// Replaces the keys that backends verify callers with, when it is time.
+async fn turn_keys(keys: Arc<SigningKeys>) {
+    loop {
+        tokio::time::sleep(KEYS_LOOK_INTERVAL).await;
+        if let Err(error) = block_in_place(|| keys.turn(SystemTime::now())) {
+            tracing::error!(%error, "the keys of what backends are told cannot be replaced");
+        }
+    }
+}
+
+fn pages(
+    metrics: &MetricsSource,
+    state: &Arc<State>,
+    commands: Vec<mpsc::UnboundedSender<Command>>,
+    keys: Arc<SigningKeys>,
+) -> AdminPages {
     let (registry, for_ready, for_snapshot, for_endpoints) =
         (metrics.registry.clone(), state.clone(), state.clone(), state.clone());
     AdminPages {
@@ -217,6 +245,7 @@ fn pages(metrics: &MetricsSource, state: &Arc<State>, commands: Vec<mpsc::Unboun
             Box::pin(async move { readiness(&state, &commands).await })
         }),
         metrics: Arc::new(move |format| registry.page(format)),
+        key_set: Arc::new(move || keys.key_set()),
         snapshot: Arc::new(move || SnapshotPage {
             snapshot: for_snapshot.live.load().snapshot.clone(),
             error: for_snapshot.error.load().as_ref().map(|error| error.as_str().into()),

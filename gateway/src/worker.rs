@@ -31,6 +31,7 @@ use crate::{
     permission::{self, AllWatched, RECHECK_INTERVAL},
     random::Random,
     sockets::SocketKey,
+    upstream_identity::{SigningKeys, UpstreamIdentity},
 };
 
 /// How often idle connections are looked through.
@@ -47,6 +48,8 @@ pub struct Worker {
     pub metrics: Metrics,
     /// Credentials that were judged a moment ago.
     pub remembered: RefCell<Remembered>,
+    /// Tells backends of callers.
+    pub identity: UpstreamIdentity,
     /// Whose credentials fail.
     pub failures: Failures,
     /// Exchanges whose answers go on.
@@ -118,6 +121,7 @@ pub fn spawn(
     metrics: MetricsSource,
     limits: Limits,
     admissions: Arc<ConnectionLimits>,
+    keys: Arc<SigningKeys>,
 ) -> std::io::Result<WorkerHandle> {
     let lag = metrics.catalogue.loop_lag(index);
     let (commands, inbox) = mpsc::unbounded_channel();
@@ -136,6 +140,7 @@ pub fn spawn(
             connections: Connections::default(),
             metrics,
             remembered: RefCell::default(),
+            identity: UpstreamIdentity::new(keys),
             failures: Failures::default(),
             watched: AllWatched::default(),
             random: Random::from_os(),

@@ -18,6 +18,7 @@ pub(super) const INDEX: &str = "\
 /metrics    Prometheus text, or OpenMetrics if asked for
 /snapshot   the revision in force, and how each document fared
 /endpoints  every backend's endpoints
+/jwks       the keys that backends verify callers with
 ";
 
 /// What `/snapshot` shows.

@@ -33,6 +33,7 @@ fn pages(readiness: Readiness) -> AdminPages {
             Box::pin(async move { readiness })
         }),
         metrics: Arc::new(move |format| registry.page(format)),
+        key_set: Arc::new(|| serde_json::json!({"keys": []})),
         snapshot: Arc::new(example_snapshot),
         endpoints: Arc::new(example_endpoints),
     }
