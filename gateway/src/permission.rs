@@ -247,6 +247,14 @@ impl Watched {
 /// Exchanges of one worker whose answers go on.
 pub type AllWatched = RefCell<Vec<Weak<Watched>>>;
 
+/// At the next look every watched exchange is due.
+pub fn ask_again(worker: &Worker) {
+    let now = Instant::now();
+    for watched in worker.watched.borrow().iter().filter_map(Weak::upgrade) {
+        watched.ask_at.set(Some(now));
+    }
+}
+
 /// Looks at every watched exchange; those that are due are judged again, each on a task of its own.
 pub fn recheck(worker: &Rc<Worker>, now: Instant, time: SystemTime) {
     worker.watched.borrow_mut().retain(|watched| watched.strong_count() > 0);

@@ -235,6 +235,17 @@ impl Reloader {
         }
     }
 
+    /// Reads the documents again, and asks again about every caller: nothing that was remembered of them counts any more.
+    pub async fn start_over(&mut self) {
+        self.reload().await;
+        // Whatever the reload came to. Providers first, or workers would remember their old answers again.
+        self.state.live.load().providers.forget();
+        for worker in &self.workers {
+            let _ = worker.commands.send(Command::Forget);
+        }
+        tracing::info!("what was remembered of callers is forgotten");
+    }
+
     /// Ready when a certificate of the local authority is due to be replaced.
     pub async fn renewal_due(&self) {
         loop {

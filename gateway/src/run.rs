@@ -147,7 +147,7 @@ async fn serve(
         tokio::select! {
             _ = signals.terminate.recv() => return Afterwards::Nobody,
             _ = signals.interrupt.recv() => return Afterwards::Nobody,
-            _ = signals.hangup.recv() => reloader.reload().await,
+            _ = signals.hangup.recv() => reloader.start_over().await,
             Some(()) = changed.recv() => reloader.reload().await,
             () = reloader.renewal_due() => reloader.renew().await,
             Some(successor) = successors.recv() => tokio::select! {

@@ -81,6 +81,8 @@ pub enum Command {
     Listen(SocketKey, PortKey, std::net::TcpListener, oneshot::Sender<()>),
     /// Accept no more connections here; what waits in the queue is taken first. Those who came in may finish.
     Unlisten(SocketKey),
+    /// Forget who showed which credential, and judge again what goes on.
+    Forget,
     /// Accept no more, finish what is open. Acknowledged when nothing is.
     Drain(Afterwards, oneshot::Sender<()>),
     /// How many connections are open.
@@ -199,6 +201,10 @@ async fn run(worker: Rc<Worker>, lag: Gauge, mut inbox: mpsc::UnboundedReceiver<
                 for listening in open.remove(&key).into_iter().flatten() {
                     spawn_local(listening.close(Afterwards::Nobody));
                 }
+            }
+            Command::Forget => {
+                worker.remembered.borrow_mut().forget();
+                permission::ask_again(&worker);
             }
             Command::Drain(afterwards, done) => {
                 let closing: Vec<_> = open.drain().flat_map(|(_, all)| all).map(|it| it.close(afterwards)).collect();

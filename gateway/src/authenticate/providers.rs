@@ -85,6 +85,15 @@ impl Providers {
         self.all.iter().filter_map(|provider| provider.judge.task()).collect()
     }
 
+    /// Forgets what providers have said of callers, so that they are asked again.
+    pub fn forget(&self) {
+        for provider in &self.all {
+            if let Judge::Directory(directory) = &provider.judge {
+                directory.forget();
+            }
+        }
+    }
+
     /// What a provider is called in metrics: `inference/sso`.
     pub fn label(&self, id: ProviderId) -> &str {
         self.all.get(id.0 as usize).map_or("none", |provider| &provider.label)
