@@ -14,6 +14,7 @@ pub mod dpop;
 pub mod failures;
 pub mod fetch;
 pub mod json;
+pub mod oidc;
 pub mod providers;
 pub mod remembered;
 
@@ -92,6 +93,9 @@ pub struct Known {
     /// Within this time the same credential need not be judged again; zero where it must be each time, as whatever is
     /// bound to a key or to a certificate must ([`bound::Possession`]).
     pub fresh: Duration,
+    /// The credential says that it does not hold all groups of its caller. They are those that a directory says, and without
+    /// an answer of the directory the caller is refused ([`Rejection::groups_overage`]).
+    pub lacks_groups: bool,
 }
 
 /// Why a credential does not count.
@@ -187,7 +191,7 @@ pub async fn authenticate(
     };
     let metrics = &connection.worker.metrics;
     match outcome {
-        Ok(Some(Known { caller, fresh })) => Ok(Authenticated { caller, fresh }),
+        Ok(Some(Known { caller, fresh, .. })) => Ok(Authenticated { caller, fresh }),
         Ok(None) if taken.is_optional => Ok(Authenticated { caller: Caller::anonymous(), fresh: Duration::MAX }),
         Ok(None) => {
             metrics.authentication("none", "missing");

@@ -230,7 +230,7 @@ impl Watched {
         let caller = self.caller.borrow().clone();
         let Some(principal) = caller.principal() else { return Ok(()) };
         let shown = ShownAgain { credential: None, certificate: &self.asked.certificate, source: self.asked.source };
-        let Known { caller, fresh } =
+        let Known { caller, fresh, .. } =
             live.providers.renew(principal, &shown, now).await.map_err(|rejection| rejection.word())?;
         let rule = live.rule(&self.listener, &self.route, self.index).ok_or("route_gone")?;
         self.asked.judge(live, rule, &caller, self.action).map_err(|no| match no {

@@ -122,7 +122,7 @@ impl KeyRing {
             expires: key.expires,
         });
         // It costs less to judge a key than to remember it; and where it may come from is judged each time.
-        Ok(Known { caller, fresh: Duration::ZERO })
+        Ok(Known { caller, fresh: Duration::ZERO, lacks_groups: false })
     }
 }
 

@@ -72,7 +72,7 @@ impl Certificates {
         self.still_counts(chain, now)?;
         let principal = self.principal(chain.leaf())?;
         // It costs little to judge a certificate again, and connections are long.
-        Ok(Known { caller: Caller::known(principal), fresh: Duration::ZERO })
+        Ok(Known { caller: Caller::known(principal), fresh: Duration::ZERO, lacks_groups: false })
     }
 
     /// Whether the holder of the certificate that opened a stream may still go on.

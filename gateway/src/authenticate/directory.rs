@@ -169,7 +169,7 @@ impl Directory {
         let question = Question::Login { username, password: password.clone(), tag };
         let (person, fresh) = self.answer(held, question, now).await?;
         let person = person.ok_or(Rejection::Invalid("unknown_user"))?;
-        Ok(Known { caller: Caller::known(self.principal(&person)), fresh })
+        Ok(Known { caller: Caller::known(self.principal(&person)), fresh, lacks_groups: false })
     }
 
     /// Adds the groups of a caller whom another provider knows, by the name that one gives. Somebody whom the directory
@@ -184,7 +184,7 @@ impl Directory {
         }
         let mut principal = principal.clone();
         principal.groups.extend(groups);
-        Ok(Known { caller: Caller::known(principal), fresh })
+        Ok(Known { caller: Caller::known(principal), fresh, lacks_groups: false })
     }
 
     async fn look_up(
@@ -223,7 +223,7 @@ impl Directory {
         let (person, fresh) = self.look_up(principal, now).await?;
         let person = person.filter(|person| principal.stable_id.is_none() || person.stable_id == principal.stable_id);
         let person = person.ok_or(Rejection::Invalid("unknown_user"))?;
-        Ok(Known { caller: Caller::known(self.principal(&person)), fresh })
+        Ok(Known { caller: Caller::known(self.principal(&person)), fresh, lacks_groups: false })
     }
 
     /// Drops what the directory said: everybody is asked about again.

@@ -17,6 +17,7 @@ use super::{
     challenge::{Cause, Challenges},
     credential::Credential,
     directory::Directory,
+    oidc::OidcProvider,
 };
 use crate::refusal::Refusal;
 
@@ -56,8 +57,8 @@ enum Judge {
     ApiKeys(Box<KeyRing>),
     /// By their certificates.
     Certificates(Box<Certificates>),
-    /// Nobody.
-    Nobody,
+    /// By signed credentials of an issuer.
+    Oidc(Arc<OidcProvider>),
     /// A directory, by name and password.
     Directory(Arc<Directory>),
 }
@@ -143,10 +144,11 @@ impl Providers {
     /// be asked refuses the caller.
     async fn enriched(&self, provider: &Provider, known: Known, now: SystemTime) -> Result<Known, Rejection> {
         let directory = provider.enriched_by.and_then(|id| self.all.get(id.0 as usize));
-        match directory {
-            None => Ok(known),
-            Some(directory) => directory.judge.enrich(known, now).await,
-        }
+        let known = match directory {
+            None => known,
+            Some(directory) => directory.judge.enrich(known, now).await?,
+        };
+        if known.lacks_groups { Err(Rejection::groups_overage()) } else { Ok(known) }
     }
 
     /// Judges the caller of an open exchange again.
@@ -185,7 +187,14 @@ impl Judge {
             }
             ProviderKind::ApiKeys(keys) => Ok(Self::ApiKeys(Box::new(KeyRing::new(keys, document.clone())?))),
             ProviderKind::Mtls(mtls) => Ok(Self::Certificates(Box::new(Certificates::new(mtls, document.clone())?))),
-            ProviderKind::Oidc(_) => Ok(Self::Nobody),
+            ProviderKind::Oidc(oidc) => {
+                let before = match before {
+                    Some(Self::Oidc(provider)) => Some(&**provider),
+                    _ => None,
+                };
+                let provider = OidcProvider::new(oidc, Arc::clone(document), spec.enriched_by.is_some(), before)?;
+                Ok(Self::Oidc(Arc::new(provider)))
+            }
         }
     }
 
@@ -206,6 +215,7 @@ impl Judge {
                 PeerCertificate::Absent => None,
                 certificate => Some(certificates.authenticate(certificate, shown.now)),
             },
+            (Self::Oidc(provider), Some(_)) => provider.judge(shown).await,
             _ => None,
         }
     }
@@ -215,7 +225,7 @@ impl Judge {
             Self::Directory(directory) => directory.renew(principal, shown.credential, now).await,
             Self::ApiKeys(keys) => keys.renew(principal, shown.source, now),
             Self::Certificates(certificates) => certificates.renew(principal, shown.certificate, now),
-            Self::Nobody => Err(Rejection::Invalid("provider_gone")),
+            Self::Oidc(provider) => provider.renew(principal, shown.credential, now).await,
         }
     }
 
@@ -229,6 +239,7 @@ impl Judge {
     fn task(&self) -> Option<Task> {
         match self {
             Self::Directory(directory) => Some(Box::pin(Arc::clone(directory).run())),
+            Self::Oidc(provider) => Some(Box::pin(Arc::clone(provider).run())),
             _ => None,
         }
     }
@@ -236,7 +247,8 @@ impl Judge {
     /// Keys in files make another revision when they change.
     fn keys_generation(&self) -> u64 {
         match self {
-            Self::Nobody | Self::Directory(_) | Self::ApiKeys(_) | Self::Certificates(_) => 0,
+            Self::Oidc(provider) => provider.generation(),
+            Self::Directory(_) | Self::ApiKeys(_) | Self::Certificates(_) => 0,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A provider for unit tests: TLS by an authority of its own, and whatever answers a test wants.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex},
@@ -111,7 +113,6 @@ pub(crate) fn answer(status: &str, fields: &str, body: impl AsRef<[u8]>) -> (Vec
 }
 
 /// 200 with JSON.
-#[expect(dead_code, reason = "for the providers' tests")]
 pub(crate) fn json(value: &serde_json::Value) -> (Vec<u8>, bool) {
     answer("200 OK", "content-type: application/json\r\n", value.to_string())
 }

@@ -1,3 +1,5 @@
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
 use super::{
     testing::{Provider, answer},
     *,
@@ -21,7 +23,7 @@ async fn a_document_is_read_with_what_is_said_of_it() {
     assert_eq!((response.status, &*response.body), (StatusCode::OK, b"{}".as_slice()));
     assert_eq!(response.media_type().as_deref(), Some("application/json"));
     assert_eq!(response.etag().unwrap(), "\"a\"");
-    assert_eq!(response.max_age(), Some(Duration::from_secs(60)));
+    assert_eq!(response.max_age(), Some(Duration::from_mins(1)));
     let requests = provider.requests();
     assert!(requests[0].starts_with("GET /keys?a=b HTTP/1.1\r\n"), "{}", requests[0]);
     assert!(requests[0].contains("host: localhost:"), "{}", requests[0]);
