@@ -11,6 +11,7 @@ pub mod compile;
 pub mod diagnostics;
 pub mod documents;
 pub mod resolve;
+pub mod roles;
 pub mod routes;
 pub mod schema;
 pub mod snapshot;

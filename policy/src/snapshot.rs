@@ -13,7 +13,10 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use portcullis_certs::SpiffeId;
 
 pub use self::{access::*, identity::*};
-use crate::routes::{RouteTable, TlsRouteTable};
+use crate::{
+    roles::Roles,
+    routes::{RouteTable, TlsRouteTable},
+};
 
 /// All documents, compiled. Immutable, shared by every worker.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub struct Snapshot {
     pub backends: Vec<Backend>,
     /// Every identity provider; [`ProviderId`] is an index into it.
     pub providers: Vec<IdentityProvider>,
+    /// Every role and who has it.
+    pub roles: Roles,
     /// How each document fared, as Gateway API conditions, for `/snapshot`.
     pub documents: Vec<DocumentStatus>,
 }

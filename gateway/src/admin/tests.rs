@@ -61,6 +61,7 @@ fn example_snapshot() -> SnapshotPage {
             tls_routes: TlsRouteTable::new(Vec::new()),
         }],
         providers: Vec::new(),
+        roles: portcullis_policy::roles::Roles::default(),
         backends: Vec::new(),
         documents: vec![
             DocumentStatus {

@@ -93,6 +93,15 @@ impl Caller {
         Self(Some(Arc::new(principal)))
     }
 
+    /// Whether both are one and the same: not another one who is like them.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(this), Some(other)) => Arc::ptr_eq(this, other),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
     /// Who it is; `None`: nobody was asked.
     pub fn principal(&self) -> Option<&Principal> {
         self.0.as_deref()

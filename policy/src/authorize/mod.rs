@@ -12,6 +12,7 @@ pub use self::caller::{Caller, Group, Method, Principal, PrincipalKind};
 use crate::{
     Snapshot,
     action::Action,
+    roles::{Place, Roles, Standing, Verdict},
     snapshot::{Access, Location, Rule},
 };
 
@@ -45,7 +46,20 @@ pub enum AboutModel<'q> {
 #[derive(Debug)]
 pub struct Permit<'s> {
     access: &'s Access,
-    decided_by: Option<Deciding>,
+    decided_by: Option<Decided<'s>>,
+}
+
+/// What decided, not yet in words: most permits are never asked.
+#[derive(Debug)]
+struct Decided<'s> {
+    roles: &'s Roles,
+    place: Place,
+}
+
+impl Decided<'_> {
+    fn names_models(&self) -> bool {
+        self.roles.rule(self.place).is_some_and(|rule| !rule.models.is_empty())
+    }
 }
 
 /// What decided: a rule of a role, by way of a binding.
@@ -68,8 +82,8 @@ impl Permit<'_> {
     }
 
     /// What allows it; `None` where the AccessPolicy itself does.
-    pub fn decided_by(&self) -> Option<&Deciding> {
-        self.decided_by.as_ref()
+    pub fn decided_by(&self) -> Option<Deciding> {
+        self.decided_by.as_ref().and_then(|decided| decided.roles.deciding(decided.place))
     }
 }
 
@@ -93,11 +107,24 @@ pub enum Denial {
     Denied(Box<Deciding>),
 }
 
-/// Whether `rule` admits `caller` for what is asked.
+/// Whether `rule` admits `caller` for what is asked. Whoever asks more than once for a caller keeps a [`Standing`] and
+/// calls [`authorize_with`].
 pub fn authorize<'s>(
     snapshot: &'s Snapshot,
     rule: &'s Rule,
     caller: &Caller,
+    question: &Question<'_>,
+) -> Result<Permit<'s>, Denial> {
+    authorize_with(snapshot, rule, caller, None, question)
+}
+
+/// As [`authorize`], with what is known of the caller already ([`Roles::standing`](crate::roles::Roles::standing)). One of
+/// another revision or another caller counts for nothing.
+pub fn authorize_with<'s>(
+    snapshot: &'s Snapshot,
+    rule: &'s Rule,
+    caller: &Caller,
+    standing: Option<&Standing>,
     question: &Question<'_>,
 ) -> Result<Permit<'s>, Denial> {
     let access = &rule.access;
@@ -113,5 +140,46 @@ pub fn authorize<'s>(
     if !taken.any(|provider| provider.document == *principal.provider) {
         return Err(Denial::ForeignProvider);
     }
-    Err(Denial::NotAllowed)
+    let roles = &snapshot.roles;
+    let made;
+    let standing = match standing.filter(|standing| standing.is_of(roles, caller)) {
+        Some(standing) => standing,
+        None => {
+            made = roles.standing(caller);
+            &made
+        }
+    };
+    match roles.decide(standing, rule, principal, question) {
+        // What decided is named by places in these very documents; if it were not, nothing could be said for it.
+        Verdict::Denied(place) => {
+            Err(roles.deciding(place).map_or(Denial::NotAllowed, |deciding| Denial::Denied(Box::new(deciding))))
+        }
+        Verdict::Allowed(place) => Ok(Permit { access, decided_by: Some(Decided { roles, place }) }),
+        Verdict::Unsaid if guard.open_to_known.is_some() => Ok(Permit { access, decided_by: None }),
+        Verdict::Unsaid => Err(Denial::NotAllowed),
+    }
+}
+
+/// Whether a model is on the list that a caller is shown at a rule (`GET /v1/models`). It is if the caller may use it
+/// (`infer`), or if a rule for `list-models` names it; never if a rule denies to list or to use it. Where access does not
+/// go by roles, who may list is shown whatever nobody denies.
+pub fn shows_model(
+    snapshot: &Snapshot,
+    rule: &Rule,
+    caller: &Caller,
+    standing: Option<&Standing>,
+    question: &Question<'_>,
+    model: &str,
+) -> bool {
+    let ask = |action| {
+        let question = Question { action, model: AboutModel::Named(model), ..*question };
+        authorize_with(snapshot, rule, caller, standing, &question)
+    };
+    let (lists, uses) = (ask(Action::ListModels), ask(Action::Infer));
+    match (lists, uses) {
+        (_, Err(Denial::Denied(_))) => false,
+        (Ok(permit), uses) => uses.is_ok() || permit.decided_by.is_none_or(|decided| decided.names_models()),
+        (Err(Denial::NotAllowed), uses) => uses.is_ok(),
+        (Err(_), _) => false,
+    }
 }

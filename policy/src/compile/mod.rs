@@ -9,6 +9,7 @@ mod filters;
 mod gateways;
 mod identity;
 mod inventory;
+mod roles;
 mod routes;
 mod status;
 
@@ -43,6 +44,7 @@ pub fn compile(documents: &[Document]) -> Compiled {
     let mut gateways = compile_gateways(&inventory, &mut statuses, &mut diagnostics);
     let providers = Providers::new(&inventory, &mut diagnostics);
     let access = AccessRules::new(&inventory, &providers, &mut diagnostics);
+    let roles = roles::compile(&inventory, &providers, &mut diagnostics);
     let mut backends = Backends::new(&inventory, &mut statuses, &mut diagnostics);
     attach_routes(&inventory, &access, &mut backends, &mut gateways, &mut statuses, &mut diagnostics);
     let backends = backends.finish(&mut diagnostics, &mut statuses);
@@ -50,7 +52,7 @@ pub fn compile(documents: &[Document]) -> Compiled {
     let documents = statuses.finish(documents);
     let revision = revision(inventory.documents);
     Compiled {
-        snapshot: Snapshot { revision, listeners, backends, providers: providers.finish(), documents },
+        snapshot: Snapshot { revision, listeners, backends, providers: providers.finish(), roles, documents },
         diagnostics,
     }
 }

@@ -124,10 +124,10 @@ pub struct RoleRule {
     /// Actions, or `*`.
     #[schemars(length(min = 1))]
     pub actions: Vec<String>,
-    /// Names of models, with `*` as a wildcard; every model when not said.
+    /// Names of models, with `*` for any characters; every model, and what is about none, when not said.
     #[serde(default)]
     pub models: Vec<String>,
-    /// Names of tools, with `*` as a wildcard.
+    /// Names of tools, with `*` for any characters.
     #[serde(default)]
     pub tools: Vec<String>,
     /// Further conditions, all of which must hold.
@@ -148,6 +148,7 @@ pub struct Condition {
     pub scope: Option<String>,
     /// Networks (CIDR), one of which the caller comes from.
     #[serde(default)]
+    #[schemars(length(min = 1))]
     pub source: Vec<String>,
     /// For `header` and `claim`.
     #[serde(default)]
@@ -182,7 +183,7 @@ object! {
 pub struct Subject {
     /// Which of them.
     pub kind: SubjectKind,
-    /// Its name; a workload's may have a `*`.
+    /// Its name; a workload's may have `*` in its path, for any characters.
     pub name: String,
     /// The IdentityProvider that says so. Users and groups need one: two providers may know two people by one name.
     pub provider: Option<String>,
