@@ -13,6 +13,7 @@ pub mod directory;
 pub mod dpop;
 pub mod failures;
 pub mod fetch;
+pub mod introspection;
 pub mod json;
 pub mod oidc;
 pub mod providers;
@@ -35,6 +36,7 @@ use smallvec::SmallVec;
 use self::{
     challenge::Cause,
     credential::{Credential, Unfit},
+    introspection::Held,
     remembered::Fingerprint,
 };
 use crate::{
@@ -137,6 +139,7 @@ impl Rejection {
 pub struct Authenticated {
     caller: Caller,
     fresh: Duration,
+    held: Option<Held>,
 }
 
 impl Authenticated {
@@ -148,6 +151,20 @@ impl Authenticated {
     /// How long what the provider said holds before it is asked again.
     pub fn fresh(&self) -> Duration {
         self.fresh
+    }
+
+    /// What it is asked about again, where the caller is not enough.
+    pub fn held(&self) -> Option<&Held> {
+        self.held.as_ref()
+    }
+
+    fn of(Known { caller, fresh, .. }: Known, credential: Option<&Credential<'_>>) -> Self {
+        let held = Held::of(&caller, credential);
+        Self { caller, fresh, held }
+    }
+
+    fn anonymous() -> Self {
+        Self { caller: Caller::anonymous(), fresh: Duration::MAX, held: None }
     }
 }
 
@@ -170,9 +187,7 @@ pub async fn authenticate(
     canonical: &Canonical<'_>,
     request: &Request,
 ) -> Result<Authenticated, Refusal> {
-    let Some(taken) = taken(candidates) else {
-        return Ok(Authenticated { caller: Caller::anonymous(), fresh: Duration::MAX });
-    };
+    let Some(taken) = taken(candidates) else { return Ok(Authenticated::anonymous()) };
     let now = SystemTime::now();
     let outcome = match credential::find(&request.headers, canonical.query(), connection.scheme == Scheme::Https) {
         Err(Unfit::Refusal(refusal)) => return Err(refusal),
@@ -186,13 +201,14 @@ pub async fn authenticate(
                 source: connection.source,
                 now,
             };
-            judge(connection, live, &taken, &shown).await
+            let known = judge(connection, live, &taken, &shown).await;
+            known.map(|known| known.map(|known| Authenticated::of(known, credential.as_ref())))
         }
     };
     let metrics = &connection.worker.metrics;
     match outcome {
-        Ok(Some(Known { caller, fresh, .. })) => Ok(Authenticated { caller, fresh }),
-        Ok(None) if taken.is_optional => Ok(Authenticated { caller: Caller::anonymous(), fresh: Duration::MAX }),
+        Ok(Some(authenticated)) => Ok(authenticated),
+        Ok(None) if taken.is_optional => Ok(Authenticated::anonymous()),
         Ok(None) => {
             metrics.authentication("none", "missing");
             Err(live.providers.challenge(taken.guard, Cause::NothingShown))

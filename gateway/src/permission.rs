@@ -23,7 +23,7 @@ use portcullis_policy::{
 };
 
 use crate::{
-    authenticate::{Authenticated, Known, providers::ShownAgain},
+    authenticate::{Authenticated, Known, introspection::Held, providers::ShownAgain},
     live::Live,
     refusal::Refusal,
     route::action_of,
@@ -72,6 +72,7 @@ struct Asked {
     headers: HeaderMap,
     source: IpAddr,
     certificate: PeerCertificate,
+    held: Option<Held>,
 }
 
 impl<'s> Passage<'s> {
@@ -89,6 +90,7 @@ impl<'s> Passage<'s> {
             headers: wanted.headers.clone(),
             source: wanted.source,
             certificate: wanted.certificate.clone(),
+            held: authenticated.held().cloned(),
         };
         let permit = asked.judge(live, rule, authenticated.caller(), action)?;
         let asked = matches!(rule.access, Access::Guarded(_)).then_some(asked);
@@ -229,7 +231,12 @@ impl Watched {
     async fn judge(&self, live: &Live, now: SystemTime) -> Result<(), &'static str> {
         let caller = self.caller.borrow().clone();
         let Some(principal) = caller.principal() else { return Ok(()) };
-        let shown = ShownAgain { credential: None, certificate: &self.asked.certificate, source: self.asked.source };
+        let credential = self.asked.held.as_ref().map(Held::credential);
+        let shown = ShownAgain {
+            credential: credential.as_ref(),
+            certificate: &self.asked.certificate,
+            source: self.asked.source,
+        };
         let Known { caller, fresh, .. } =
             live.providers.renew(principal, &shown, now).await.map_err(|rejection| rejection.word())?;
         let rule = live.rule(&self.listener, &self.route, self.index).ok_or("route_gone")?;

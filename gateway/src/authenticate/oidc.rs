@@ -32,6 +32,7 @@ use super::{
     Known, Rejection, Shown,
     bound::{self, Possession},
     credential::Credential,
+    introspection::{Introspected, Introspection, is_opaque},
 };
 
 /// A provider that knows callers by what one issuer says of them.
@@ -42,6 +43,8 @@ pub struct OidcProvider {
     /// Whether a directory adds groups to its callers.
     is_enriched: bool,
     issuer: Issuer,
+    /// For opaque credentials.
+    introspection: Option<Introspection>,
 }
 
 impl OidcProvider {
@@ -54,12 +57,18 @@ impl OidcProvider {
         previous: Option<&Self>,
     ) -> Result<Self, String> {
         let issuer = Issuer::new(spec, previous.map(|previous| &previous.issuer))?;
-        Ok(Self { spec: spec.clone(), document, is_enriched, issuer })
+        let introspection = Introspection::new(spec, previous.and_then(|previous| previous.introspection.as_ref()))?;
+        Ok(Self { spec: spec.clone(), document, is_enriched, issuer, introspection })
     }
 
     /// Keeps its keys fresh until it is dropped.
     pub async fn run(self: Arc<Self>) {
-        self.issuer.run().await;
+        match &self.introspection {
+            None => self.issuer.run().await,
+            Some(introspection) => {
+                tokio::join!(self.issuer.run(), introspection.run());
+            }
+        }
     }
 
     /// Files whose change is a change of the documents.
@@ -102,13 +111,43 @@ impl OidcProvider {
             return None;
         };
         if !jwt::is_signed(text) {
-            return None;
+            let introspection = self.introspection.as_ref().filter(|_| is_opaque(text))?;
+            return Some(self.judge_opaque(introspection, text, shown).await);
         }
         match Jwt::read(text) {
             Err(word) => Some(Err(Rejection::Invalid(word))),
             Ok(credential) if self.is_named_by(&credential) => Some(self.judge_signed(credential, shown).await),
             Ok(_) => None,
         }
+    }
+
+    async fn judge_opaque(
+        &self,
+        introspection: &Introspection,
+        credential: &str,
+        shown: &Shown<'_>,
+    ) -> Result<Known, Rejection> {
+        let Introspected { claims, fresh } = self.introspect(introspection, credential, shown.now).await?;
+        let possession = bound::possession(&claims, shown, self.spec.proof_required)?;
+        let known = self.known(claims, Method::Introspection, shown.now)?;
+        Ok(match possession {
+            Possession::NotBound => Known { fresh: known.fresh.min(fresh), ..known },
+            Possession::Shown => Known { fresh: Duration::ZERO, ..known },
+        })
+    }
+
+    async fn introspect(
+        &self,
+        introspection: &Introspection,
+        credential: &str,
+        now: SystemTime,
+    ) -> Result<Introspected, Rejection> {
+        let mut discovered = self.issuer.introspection_endpoint();
+        if discovered.is_none() && introspection.needs_discovery() {
+            self.issuer.refetched().await;
+            discovered = self.issuer.introspection_endpoint();
+        }
+        introspection.judge(credential, &self.spec, discovered, now).await
     }
 
     async fn judge_signed(&self, credential: Jwt<'_>, shown: &Shown<'_>) -> Result<Known, Rejection> {
@@ -173,7 +212,10 @@ impl OidcProvider {
             return self.known(principal.claims.clone(), principal.method, now);
         };
         if !jwt::is_signed(text) {
-            return self.known(principal.claims.clone(), principal.method, now);
+            let introspection = self.introspection.as_ref().ok_or(Rejection::Invalid("introspection_gone"))?;
+            let Introspected { claims, fresh } = self.introspect(introspection, text, now).await?;
+            let known = self.known(claims, Method::Introspection, now)?;
+            return Ok(Known { fresh: known.fresh.min(fresh), ..known });
         }
         let claims = self.verify(Jwt::read(text).map_err(Rejection::Invalid)?, now).await?;
         self.known(claims, Method::Jwt, now)
