@@ -1,4 +1,7 @@
 //! Who asks, and what they may: identity providers and roles, against the real binary and real providers.
 
+mod api_keys;
+mod certificates;
 mod resource;
 mod site;
+mod upstream;

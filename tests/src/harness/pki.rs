@@ -1,10 +1,15 @@
 //! Certificates for tests, and the Secrets and ConfigMaps that carry them.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType,
+    SerialNumber,
 };
 use rustls::{RootCertStore, ServerConfig, crypto::aws_lc_rs, server::WebPkiClientVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
@@ -81,6 +86,28 @@ impl Authority {
         adjust(&mut params);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Identity { chain_pem: format!("{}{}", certificate.pem(), self.chain), key_pem: key.serialize_pem() }
+    }
+}
+
+impl Authority {
+    /// Its list of revoked certificates in PEM, made so long ago, good for an hour from then on.
+    pub fn revocation_list(&self, serials: &[u64], age: Duration) -> String {
+        let this_update = SystemTime::now() - age;
+        let revoked = serials.iter().map(|serial| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: this_update.into(),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: this_update.into(),
+            next_update: (this_update + Duration::from_hours(1)).into(),
+            crl_number: SerialNumber::from(1u64),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
 }
 
