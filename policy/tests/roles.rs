@@ -417,6 +417,7 @@ fn every_value_of_a_header_counts() {
     check(asked.clone().with("x-tenant", "green,blue"), false, true);
     check(asked.clone().with("x-tenant", " red ,, blue,"), true, true);
     check(asked.clone().with("x-tenant", ""), false, false);
+    check(asked.clone().with("x-tenant", " ,, "), false, false);
     check(asked.with("x-tenant", "\"red\""), false, false);
 }
 

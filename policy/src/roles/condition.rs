@@ -71,8 +71,10 @@ fn header_holds(effect: Effect, headers: &HeaderMap, name: &HeaderName, values: 
         Effect::Allow => {
             let mut found = false;
             let all = lines.all(|line| {
-                found |= !line.is_empty();
-                is_listed(line) || parts(line).all(is_listed)
+                // Commas alone are no value: they neither stand for one nor against one.
+                let has_any = parts(line).next().is_some();
+                found |= has_any;
+                !has_any || is_listed(line) || parts(line).all(is_listed)
             });
             found && all
         }

@@ -108,6 +108,14 @@ impl Roles {
         self.role(place.held.role)?.0.rules.get(place.rule as usize)
     }
 
+    /// Names what a verdict comes from.
+    pub fn named(&self, verdict: &Verdict) -> Option<Deciding> {
+        match verdict {
+            Verdict::Allowed(place) | Verdict::Denied(place) => self.deciding(*place),
+            Verdict::Unsaid => None,
+        }
+    }
+
     /// Names what decided.
     pub(crate) fn deciding(&self, place: Place) -> Option<Deciding> {
         let binding = self.0.bindings.get(place.held.binding as usize)?;
