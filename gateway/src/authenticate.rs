@@ -22,6 +22,7 @@ pub mod remembered;
 use std::{
     borrow::Cow,
     net::IpAddr,
+    rc::Rc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -29,6 +30,7 @@ use http::Method;
 use portcullis_mesh::tls::PeerCertificate;
 use portcullis_policy::{
     authorize::Caller,
+    roles::Standing,
     snapshot::{Access, Guard, ProviderId, Scheme},
 };
 use smallvec::SmallVec;
@@ -138,6 +140,8 @@ impl Rejection {
 #[derive(Debug, Clone)]
 pub struct Authenticated {
     caller: Caller,
+    /// The roles that the caller holds.
+    standing: Option<Rc<Standing>>,
     fresh: Duration,
     held: Option<Held>,
 }
@@ -146,6 +150,11 @@ impl Authenticated {
     /// Who it is.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// The roles that the caller holds.
+    pub fn standing(&self) -> Option<&Standing> {
+        self.standing.as_deref()
     }
 
     /// How long what the provider said holds before it is asked again.
@@ -158,13 +167,15 @@ impl Authenticated {
         self.held.as_ref()
     }
 
-    fn of(Known { caller, fresh, .. }: Known, credential: Option<&Credential<'_>>) -> Self {
+    fn of(known: Known, credential: Option<&Credential<'_>>, live: &Live) -> Self {
+        let Known { caller, fresh, .. } = known;
+        let standing = Some(Rc::new(live.snapshot.roles.standing(&caller)));
         let held = Held::of(&caller, credential);
-        Self { caller, fresh, held }
+        Self { caller, standing, fresh, held }
     }
 
-    fn anonymous() -> Self {
-        Self { caller: Caller::anonymous(), fresh: Duration::MAX, held: None }
+    fn nobody() -> Self {
+        Self { caller: Caller::anonymous(), standing: None, fresh: Duration::MAX, held: None }
     }
 }
 
@@ -187,7 +198,7 @@ pub async fn authenticate(
     canonical: &Canonical<'_>,
     request: &Request,
 ) -> Result<Authenticated, Refusal> {
-    let Some(taken) = taken(candidates) else { return Ok(Authenticated::anonymous()) };
+    let Some(taken) = taken(candidates) else { return Ok(Authenticated::nobody()) };
     let now = SystemTime::now();
     let outcome = match credential::find(&request.headers, canonical.query(), connection.scheme == Scheme::Https) {
         Err(Unfit::Refusal(refusal)) => return Err(refusal),
@@ -201,14 +212,13 @@ pub async fn authenticate(
                 source: connection.source,
                 now,
             };
-            let known = judge(connection, live, &taken, &shown).await;
-            known.map(|known| known.map(|known| Authenticated::of(known, credential.as_ref())))
+            judge(connection, live, &taken, &shown).await
         }
     };
     let metrics = &connection.worker.metrics;
     match outcome {
         Ok(Some(authenticated)) => Ok(authenticated),
-        Ok(None) if taken.is_optional => Ok(Authenticated::anonymous()),
+        Ok(None) if taken.is_optional => Ok(Authenticated::nobody()),
         Ok(None) => {
             metrics.authentication("none", "missing");
             Err(live.providers.challenge(taken.guard, Cause::NothingShown))
@@ -259,26 +269,26 @@ async fn judge(
     live: &Live,
     taken: &Taken<'_>,
     shown: &Shown<'_>,
-) -> Result<Option<Known>, Rejection> {
+) -> Result<Option<Authenticated>, Rejection> {
     let worker = &connection.worker;
     let fingerprint = Fingerprint::of(shown, || connection.certificate_hash());
     if let Some(fingerprint) = &fingerprint {
-        let known = worker.remembered.borrow_mut().find(fingerprint, live, Instant::now(), shown.now);
-        if let Some((provider, known)) = known
+        let remembered = worker.remembered.borrow_mut().find(fingerprint, live, Instant::now(), shown.now);
+        if let Some((provider, authenticated)) = remembered
             && taken.providers.contains(&provider)
         {
             worker.metrics.authentication(live.providers.label(provider), "remembered");
-            return Ok(Some(known));
+            return Ok(Some(authenticated));
         }
     }
     let Some((provider, judged)) = live.providers.judge(&taken.providers, shown).await else { return Ok(None) };
     let label = provider.map_or("none", |provider| live.providers.label(provider));
     worker.metrics.authentication(label, judged.as_ref().map_or_else(Rejection::word, |_| "ok"));
-    let known = judged?;
+    let authenticated = Authenticated::of(judged?, shown.credential, live);
     if let (Some(fingerprint), Some(provider)) = (fingerprint, provider)
-        && !known.fresh.is_zero()
+        && !authenticated.fresh.is_zero()
     {
-        worker.remembered.borrow_mut().keep(fingerprint, provider, &known, live, Instant::now());
+        worker.remembered.borrow_mut().keep(fingerprint, provider, &authenticated, live, Instant::now());
     }
-    Ok(Some(known))
+    Ok(Some(authenticated))
 }

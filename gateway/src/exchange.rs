@@ -58,7 +58,7 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
         source: connection.source,
         certificate: &connection.certificate,
     };
-    let mut passage = permit(&live, listener, &matched, authenticated, &wanted, record)?;
+    let passage = permit(&live, listener, &matched, authenticated, &wanted, record)?;
     // Admission (limits, budgets) and the screening of what goes in stand here.
     if let Some(list) = listing::answer(&live, listener, &passage, &canonical, &request.headers) {
         return Ok(answer::ready(list, record));
@@ -75,7 +75,7 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
     if is_list {
         listing::ask_readable(&mut outbound.head.headers);
     }
-    let answer = forward(&live, &mut passage, &mut outbound, record).await;
+    let answer = forward(&live, &passage, &mut outbound, record).await;
     let answer = match answer {
         Ok(answer) if is_list => listing::filter(answer, &live, &passage).await,
         answer => answer,

@@ -43,7 +43,7 @@ const MIRRORS_IN_FLIGHT_MAX: usize = 256;
 /// Sends a permitted request to an endpoint and answers with what comes back.
 pub async fn forward(
     live: &Live,
-    passage: &mut Passage<'_>,
+    passage: &Passage<'_>,
     outbound: &mut Outbound<'_>,
     record: &mut Record,
 ) -> Result<Answer<AnswerBody>, Refusal> {
@@ -84,12 +84,12 @@ pub async fn forward(
             Judged::Answer(response, placement) => {
                 let response = finish_head(response, outbound);
                 if goes_on(response.body()) {
-                    record.watched = passage.watch(&worker, live, now);
+                    record.watched = passage.watch(&worker, live, &outbound.head.headers, now);
                 }
                 return Ok(answer::flow(response, placement, record, attempts.deadline, now));
             }
             Judged::Upgraded(response, tunnel, placement) => {
-                record.watched = passage.watch(&worker, live, now);
+                record.watched = passage.watch(&worker, live, &outbound.head.headers, now);
                 return Ok(tunnelled(response, tunnel, placement, backend, record));
             }
         }

@@ -17,8 +17,9 @@ use http::{HeaderMap, Method};
 use portcullis_mesh::tls::PeerCertificate;
 use portcullis_policy::{
     action::Action,
-    authorize::{Caller, Denial, Permit, Question, authorize},
+    authorize::{AboutModel, Caller, Denial, Permit, Question, authorize_with, shows_model},
     resolve::about_model,
+    roles::Standing,
     snapshot::{Access, ListenerId, Rule},
 };
 
@@ -66,13 +67,22 @@ pub struct Passage<'s> {
 }
 
 /// What an exchange asked for, to be judged again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Asked {
     model: Option<Box<str>>,
-    headers: HeaderMap,
+    /// Where a rule looks at them.
+    headers: Option<HeaderMap>,
     source: IpAddr,
     certificate: PeerCertificate,
     held: Option<Held>,
+}
+
+/// The same, as far as policy looks at it.
+#[derive(Debug, Clone, Copy)]
+struct Seen<'r> {
+    model: Option<&'r str>,
+    headers: &'r HeaderMap,
+    source: IpAddr,
 }
 
 impl<'s> Passage<'s> {
@@ -85,15 +95,16 @@ impl<'s> Passage<'s> {
         wanted: &Wanted<'_>,
     ) -> Result<Self, NoPassage> {
         let action = action_of(&live.snapshot, rule, wanted.method, wanted.path);
-        let asked = Asked {
-            model: wanted.model.map(Box::from),
-            headers: wanted.headers.clone(),
-            source: wanted.source,
+        let Wanted { model, headers, source, .. } = *wanted;
+        let caller = authenticated.caller();
+        let permit = Seen { model, headers, source }.judge(live, rule, caller, authenticated.standing(), action)?;
+        let asked = matches!(rule.access, Access::Guarded(_)).then(|| Asked {
+            model: model.map(Box::from),
+            headers: live.snapshot.roles.looks_at_headers().then(|| headers.clone()),
+            source,
             certificate: wanted.certificate.clone(),
             held: authenticated.held().cloned(),
-        };
-        let permit = asked.judge(live, rule, authenticated.caller(), action)?;
-        let asked = matches!(rule.access, Access::Guarded(_)).then_some(asked);
+        });
         Ok(Self { permit, listener, rule, authenticated, action, asked })
     }
 
@@ -107,16 +118,16 @@ impl<'s> Passage<'s> {
         self.rule
     }
 
-    /// Whether the caller could ask a rule for an answer of this model.
-    pub fn could_use(&self, live: &Live, rule: &Rule, model: &str) -> bool {
+    /// Whether a model is on the list that the caller is shown, as far as a rule goes.
+    pub fn shows(&self, live: &Live, rule: &Rule, model: &str) -> bool {
         let no_headers = HeaderMap::new();
-        let (headers, source) = match &self.asked {
-            Some(asked) => (&asked.headers, Some(asked.source)),
-            None => (&no_headers, None),
-        };
-        let Ok(resolved) = about_model(&live.snapshot, rule, Action::Infer, Some(model)) else { return false };
-        let question = Question { action: Action::Infer, model: resolved.about(), headers, source };
-        authorize(&live.snapshot, rule, self.caller(), &question).is_ok()
+        let Some(asked) = self.asked.as_ref().map(|asked| asked.seen(&no_headers)) else { return true };
+        if about_model(&live.snapshot, rule, Action::Infer, Some(model)).is_err() {
+            return false;
+        }
+        let (action, model_of_list) = (Action::ListModels, AboutModel::None);
+        let question = Question { action, model: model_of_list, headers: asked.headers, source: Some(asked.source) };
+        shows_model(&live.snapshot, rule, self.caller(), self.authenticated.standing(), &question, model)
     }
 
     /// What the request does.
@@ -129,9 +140,11 @@ impl<'s> Passage<'s> {
         &self.permit
     }
 
-    /// Watches an exchange whose answer goes on, from now to its end. `None` where anyone may come in.
-    pub fn watch(&mut self, worker: &Rc<Worker>, live: &Live, now: Instant) -> Option<Rc<Watched>> {
-        let asked = self.asked.take()?;
+    /// Watches an exchange whose answer goes on, from now to its end. `None` where anyone may come in. `sent`: the headers as
+    /// they were sent; where no rule looks at headers today, one of tomorrow looks at these.
+    pub fn watch(&self, worker: &Rc<Worker>, live: &Live, sent: &HeaderMap, now: Instant) -> Option<Rc<Watched>> {
+        let mut asked = self.asked.clone()?;
+        asked.headers.get_or_insert_with(|| sent.clone());
         let watched = Rc::new(Watched {
             listener: self.listener.clone(),
             route: self.rule.route.clone(),
@@ -160,17 +173,25 @@ pub enum NoPassage {
 }
 
 impl Asked {
+    fn seen<'a>(&'a self, no_headers: &'a HeaderMap) -> Seen<'a> {
+        let headers = self.headers.as_ref().unwrap_or(no_headers);
+        Seen { model: self.model.as_deref(), headers, source: self.source }
+    }
+}
+
+impl Seen<'_> {
     fn judge<'s>(
         &self,
         live: &'s Live,
         rule: &'s Rule,
         caller: &Caller,
+        standing: Option<&Standing>,
         action: Action,
     ) -> Result<Permit<'s>, NoPassage> {
         let snapshot = &live.snapshot;
-        let resolved = about_model(snapshot, rule, action, self.model.as_deref()).map_err(|_| NoPassage::NotServed)?;
-        let question = Question { action, model: resolved.about(), headers: &self.headers, source: Some(self.source) };
-        authorize(snapshot, rule, caller, &question).map_err(NoPassage::Denied)
+        let resolved = about_model(snapshot, rule, action, self.model).map_err(|_| NoPassage::NotServed)?;
+        let question = Question { action, model: resolved.about(), headers: self.headers, source: Some(self.source) };
+        authorize_with(snapshot, rule, caller, standing, &question).map_err(NoPassage::Denied)
     }
 }
 
@@ -240,7 +261,7 @@ impl Watched {
         let Known { caller, fresh, .. } =
             live.providers.renew(principal, &shown, now).await.map_err(|rejection| rejection.word())?;
         let rule = live.rule(&self.listener, &self.route, self.index).ok_or("route_gone")?;
-        self.asked.judge(live, rule, &caller, self.action).map_err(|no| match no {
+        self.asked.seen(&HeaderMap::new()).judge(live, rule, &caller, None, self.action).map_err(|no| match no {
             NoPassage::NotServed => "model_gone",
             NoPassage::Denied(_) => "permission_denied",
         })?;

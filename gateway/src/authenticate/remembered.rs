@@ -10,7 +10,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use foldhash::HashMap;
 use portcullis_policy::snapshot::ProviderId;
 
-use super::{Known, Shown, credential::Credential};
+use super::{Authenticated, Shown, credential::Credential};
 use crate::live::Live;
 
 /// How many credentials a worker remembers; twice as many are held while the older half is forgotten.
@@ -63,7 +63,7 @@ struct Entry {
     provider: ProviderId,
     /// Of the provider's keys.
     keys: u64,
-    known: Known,
+    authenticated: Authenticated,
     until: Instant,
 }
 
@@ -75,7 +75,7 @@ impl Remembered {
         live: &Live,
         now: Instant,
         time: SystemTime,
-    ) -> Option<(ProviderId, Known)> {
+    ) -> Option<(ProviderId, Authenticated)> {
         self.follow(live);
         let entry = match self.young.get(fingerprint) {
             Some(entry) => entry,
@@ -85,7 +85,7 @@ impl Remembered {
                 self.young.entry(*fingerprint).or_insert(entry)
             }
         };
-        let expires = entry.known.caller.principal().and_then(|principal| principal.expires);
+        let expires = entry.authenticated.caller().principal().and_then(|principal| principal.expires);
         let is_good = now < entry.until
             && live.providers.keys_generation(entry.provider) == entry.keys
             && expires.is_none_or(|expires| time < expires);
@@ -93,17 +93,24 @@ impl Remembered {
             self.young.remove(fingerprint);
             return None;
         }
-        Some((entry.provider, entry.known.clone()))
+        Some((entry.provider, entry.authenticated.clone()))
     }
 
     /// Remembers who showed this credential.
-    pub fn keep(&mut self, fingerprint: Fingerprint, provider: ProviderId, known: &Known, live: &Live, now: Instant) {
+    pub fn keep(
+        &mut self,
+        fingerprint: Fingerprint,
+        provider: ProviderId,
+        authenticated: &Authenticated,
+        live: &Live,
+        now: Instant,
+    ) {
         self.follow(live);
         self.make_room();
         let keys = live.providers.keys_generation(provider);
         // Beyond what a clock can tell there is no end.
-        let Some(until) = now.checked_add(known.fresh) else { return };
-        self.young.insert(fingerprint, Entry { provider, keys, known: known.clone(), until });
+        let Some(until) = now.checked_add(authenticated.fresh()) else { return };
+        self.young.insert(fingerprint, Entry { provider, keys, authenticated: authenticated.clone(), until });
     }
 
     /// Forgets everything.

@@ -38,6 +38,7 @@ struct All {
     bindings: Vec<Binding>,
     scopes: Vec<Scopes>,
     subjects: Subjects,
+    looks_at_headers: bool,
 }
 
 /// An index into [`Roles::roles`].
@@ -99,7 +100,9 @@ impl Roles {
     pub fn new(roles: Vec<Role>, bindings: Vec<Binding>) -> Self {
         let scopes = roles.iter().map(Scopes::new).collect();
         let subjects = Subjects::new(&bindings);
-        Self(Arc::new(All { roles, bindings, scopes, subjects }))
+        let mut conditions = roles.iter().flat_map(|role| &role.rules).flat_map(|rule| &rule.when);
+        let looks_at_headers = conditions.any(|condition| matches!(condition, Condition::Header { .. }));
+        Self(Arc::new(All { roles, bindings, scopes, subjects, looks_at_headers }))
     }
 
     /// Every role; [`RoleId`] is an index into it.
@@ -110,6 +113,11 @@ impl Roles {
     /// Every binding, in the order in which they count.
     pub fn bindings(&self) -> &[Binding] {
         &self.0.bindings
+    }
+
+    /// Whether some rule has a condition about a header of the request.
+    pub fn looks_at_headers(&self) -> bool {
+        self.0.looks_at_headers
     }
 
     fn role(&self, id: RoleId) -> Option<(&Role, &Scopes)> {
