@@ -52,7 +52,7 @@ fn edge() -> String {
         "AccessPolicy",
         "ai",
         "known",
-        json!({"spec": {"targetRefs": target, "authentication": authentication}}),
+        &json!({"spec": {"targetRefs": target, "authentication": authentication}}),
     );
     for namespace in NAMESPACES {
         for provider in PROVIDERS {
