@@ -38,6 +38,10 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Make, list, revoke and rotate API keys.
     Keys(KeysArgs),
+    /// Run the PolicyTest documents of a folder against the documents beside them.
+    Test(TestArgs),
+    /// Say who gains and who loses by a change of documents: complete, with a request that shows each.
+    Diff(DiffArgs),
     /// Print the JSON Schema of the documents, for editors, or CustomResourceDefinitions, for clusters.
     Schema(SchemaArgs),
 }
@@ -148,6 +152,10 @@ pub struct CheckArgs {
     /// How to print what was found.
     #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
     pub format: CheckFormat,
+    /// Print everything that can be reached without authentication, or without a role: route, action and model, on
+    /// standard output.
+    #[arg(long)]
+    pub reachable: bool,
 }
 
 /// `--format` of `check`.
@@ -180,6 +188,59 @@ pub struct ExplainArgs {
     /// The model that the body would name.
     #[arg(long, conflicts_with = "body")]
     pub model: Option<String>,
+    /// Who sends it; nobody if not given.
+    #[command(flatten)]
+    pub who: WhoArgs,
+    /// How to print the explanation.
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub format: TextOrJson,
+}
+
+/// Who is supposed to send a request.
+#[derive(Debug, Args)]
+pub struct WhoArgs {
+    /// A user, by name.
+    #[arg(long, value_name = "USER", conflicts_with = "workload")]
+    pub r#as: Option<String>,
+    /// A workload, by its SPIFFE ID.
+    #[arg(long, value_name = "SPIFFE-ID")]
+    pub workload: Option<String>,
+    /// The IdentityProvider that knows the caller: its name, or `NAMESPACE/NAME`. Needed where several could.
+    #[arg(long)]
+    pub provider: Option<String>,
+    /// A group of the caller; `PROVIDER/GROUP` where a directory adds it to another provider's callers. May be given
+    /// several times.
+    #[arg(long)]
+    pub group: Vec<String>,
+    /// A scope of the credential. May be given several times.
+    #[arg(long)]
+    pub scope: Vec<String>,
+    /// A claim of the credential. May be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub claim: Vec<String>,
+    /// The address that the request comes from.
+    #[arg(long, value_name = "IP")]
+    pub source: Option<std::net::IpAddr>,
+}
+
+/// `--format` of what people and programs read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TextOrJson {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// `portcullis test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Files and folders of documents; the PolicyTests among them are run.
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// How to print what came of it.
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub format: TextOrJson,
 }
 
 impl ExplainArgs {
@@ -320,6 +381,34 @@ impl std::str::FromStr for Lifetime {
         let longest = Duration::from_hours(24 * LIFETIME_DAYS_MAX);
         if time <= longest { Ok(Self(time)) } else { Err(format!("longer than {LIFETIME_DAYS_MAX} days")) }
     }
+}
+
+/// `portcullis diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The file or folder of documents as they were.
+    pub old: PathBuf,
+    /// The file or folder of documents as they are to be.
+    pub new: PathBuf,
+    /// How to print the differences.
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub format: TextOrJson,
+    /// Which differences make the exit code 1.
+    #[arg(long, value_enum, default_value_t = FailOn::Any)]
+    pub fail_on: FailOn,
+}
+
+/// `--fail-on` of `diff`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Somebody gains or loses.
+    Any,
+    /// Somebody gains.
+    Gain,
+    /// Somebody loses.
+    Loss,
+    /// None of them.
+    Never,
 }
 
 /// `portcullis schema`.

@@ -9,12 +9,14 @@ use clap::Parser;
 use portcullis_gateway::{
     cli::{CheckArgs, CheckFormat, Cli, Command, RunArgs, SchemaArgs},
     demo::demo,
+    diff::diff,
     explain::explain,
     keys::keys,
     logging::{self, LogFormat},
+    policy_test::policy_test,
     run::{RunError, run},
 };
-use portcullis_policy::{check::check, diagnostics, schema};
+use portcullis_policy::{check::check, diagnostics, reach, schema};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -28,6 +30,8 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo(&arguments),
         Command::Check(arguments) => Ok(check_documents(&arguments)),
         Command::Explain(arguments) => explain(&arguments),
+        Command::Test(arguments) => policy_test(&arguments),
+        Command::Diff(arguments) => diff(&arguments),
         Command::Keys(arguments) => keys(&arguments),
         Command::Schema(arguments) => Ok(print_schema(&arguments)),
     };
@@ -62,7 +66,15 @@ fn check_documents(arguments: &CheckArgs) -> ExitCode {
     let report = check(&arguments.paths);
     let told = report.told();
     let printed = match arguments.format {
+        CheckFormat::Json if arguments.reachable => {
+            let reachable = reach::json(&reach::reachable(&report.snapshot));
+            let all = serde_json::json!({"diagnostics": diagnostics::json(&told), "reachable": reachable});
+            print(&format!("{all:#}\n"))
+        }
         CheckFormat::Text => {
+            if arguments.reachable {
+                print(&reach::text(&reach::reachable(&report.snapshot)));
+            }
             let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             eprint!("{}", diagnostics::text(&told, colour));
             eprintln!("{}", diagnostics::summary(&told));

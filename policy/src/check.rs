@@ -11,6 +11,7 @@ use crate::{
     compile::compile,
     diagnostics::{self, Class, Diagnostic, Severity, Span},
     documents::{Document, Parsed, Sources, api_keys::ApiKeyFile, not_a_document, parse_all, read_paths},
+    reach::prove,
     snapshot::ProviderKind,
 };
 
@@ -38,6 +39,7 @@ pub fn check_sources(sources: &Sources) -> Report {
     // stands in its place.
     diagnostics.extend(compiled.diagnostics.into_iter().filter(|diagnostic| !unread.explains(diagnostic)));
     check_keys(&compiled.snapshot, lists, &mut diagnostics);
+    diagnostics.extend(prove(&documents, &compiled.snapshot));
     if documents.is_empty() && diagnostics.is_empty() {
         // Most likely a file that was cut short. Served, it would close every port.
         diagnostics.push(Diagnostic::error("no-documents", "the files hold no documents").help("remove empty files"));

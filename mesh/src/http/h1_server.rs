@@ -26,9 +26,15 @@ use super::{
     WRITE_PROGRESS_BYTES_MIN,
     framing::{Decoded, Decoder, Encoder, keep_true_trailers},
     head::{self, Framing, HeadError, HeadScanner, RequestHead, content_length},
+    websocket::CLOSE_POLICY_VIOLATION,
     wire::{Wire, poll_discard},
 };
-use crate::{drain::DrainSeat, io::Io, timer::LazyTimer, tls::splice};
+use crate::{
+    drain::DrainSeat,
+    io::Io,
+    timer::LazyTimer,
+    tls::{splice, splice_until},
+};
 
 /// What a client may send ahead of its turn before we stop reading, in bytes.
 const PIPELINED_BYTES_MAX: usize = 64 * 1024;
@@ -482,13 +488,13 @@ impl Server<'_> {
         let (io, read) = wire.into_parts();
         let Tunnel { io: upstream, prelude, idle, cut, guard } = tunnel;
         // What each side has said already comes before what it says next.
-        let spliced = pin!(splice(io.rewound(read), upstream.rewound(prelude), &[], Some(idle)));
+        let (client, upstream) = (io.rewound(read), upstream.rewound(prelude));
         match cut {
             Some(cut) => {
-                futures_util::future::select(spliced, cut).await;
+                splice_until(client, upstream, &[], Some(idle), cut, &CLOSE_POLICY_VIOLATION).await;
             }
             None => {
-                spliced.await;
+                splice(client, upstream, &[], Some(idle)).await;
             }
         }
         drop(guard);

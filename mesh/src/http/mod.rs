@@ -17,6 +17,7 @@ mod h2_meter;
 pub mod h2_server;
 pub mod head;
 mod spare;
+pub mod websocket;
 mod wire;
 
 use std::{

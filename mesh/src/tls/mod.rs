@@ -17,7 +17,7 @@ pub use client::{
     Cache, ClientCertificatePem, ClientTls, ClientTlsError, ClientTlsSpec, ConnectError, ServerTls, connect,
 };
 pub use port::{HostPattern, PortTls, PortTlsError, TlsAction, TlsListener};
-pub use splice::{Splice, SpliceEnd, splice};
+pub use splice::{Splice, SpliceEnd, splice, splice_until};
 pub use termination::{Alpn, Termination, TerminationError, TicketKeys};
 
 #[cfg(test)]

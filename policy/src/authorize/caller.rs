@@ -84,7 +84,7 @@ pub enum PrincipalKind {
 
 impl Caller {
     /// A caller who has shown nothing.
-    pub fn anonymous() -> Self {
+    pub const fn anonymous() -> Self {
         Self(None)
     }
 

@@ -75,9 +75,11 @@ fn each_stage_says_what_it_decides_and_which_line_says_so() {
     let expected = format!(
         "canonical    POST llm.corp.test /v1/chat/completions
 listener     default/edge/https (port 8443)
-model        small
 route        HTTPRoute default/chat, rule 1 ({file}:{line}:5)
-access       anyone, says AccessPolicy default/open ({file}:{access}:31)
+authenticate anyone, says AccessPolicy default/open ({file}:{access}:31)
+model        small
+action       infer
+authorize    allowed by AccessPolicy default/open ({file}:{access}:31)
 backend       90 % InferenceBackend default/main, 1 endpoints
 backend       10 % InferenceBackend default/canary, 1 endpoints
 ",
