@@ -1,7 +1,7 @@
 //! `portcullis demo`: everything on loopback with nothing installed.
 //!
-//! The demo writes documents to a folder, starts simulated inference servers in this process, runs the real gateway on
-//! those documents, and prints what to try. Only the servers are simulated.
+//! The demo writes documents to a folder, makes an API key and a JWT, starts simulated inference servers in this process,
+//! runs the real gateway on those documents, and prints what to try. Only the servers are simulated.
 
 use std::{
     fmt::Write as _,
@@ -11,23 +11,28 @@ use std::{
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use clap::Parser;
 use portcullis_simulator::{Config, Flavour, Profile, Simulator};
+use serde_json::json;
 
 use crate::{
-    cli::{Bind, DemoArgs, RunArgs},
+    cli::{Bind, CreateKeyArgs, DemoArgs, KeyFiles, RunArgs},
+    keys::create_key,
     logging,
     reload::State,
     run::{RunError, run},
+    upstream_identity::SigningKeys,
 };
 
 /// How long open exchanges may go on after the demo was told to stop.
 const DRAIN_SECONDS: u64 = 3;
 /// The port that the document names if the system chooses the real one.
 const DOCUMENT_PORT: u16 = 8443;
+/// How long the demo's JWT is good.
+const JWT_LIFETIME: Duration = Duration::from_hours(12);
 /// The demo's Gateway, in the namespace that documents are in when they name none.
 const DOCUMENTS: &str = include_str!("demo.yaml");
 
@@ -48,7 +53,9 @@ pub fn demo(arguments: &DemoArgs) -> Result<ExitCode, RunError> {
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("simulator").enable_all().build()?;
     let servers = runtime.block_on(servers())?;
     let port = if arguments.listen.port() == 0 { DOCUMENT_PORT } else { arguments.listen.port() };
-    folder.write("demo.yaml", &documents(port, &servers))?;
+    let credentials = Credentials::make(&folder, SystemTime::now())?;
+    let issuer_keys = serde_json::Value::from(credentials.issuer_keys.display().to_string()).to_string();
+    folder.write("demo.yaml", &documents(port, &servers).replace("${ISSUER_KEYS}", &issuer_keys))?;
 
     let Defaults { run: defaults } = Defaults::parse_from(["demo", "--config", "."]);
     let gateway = RunArgs {
@@ -60,7 +67,7 @@ pub fn demo(arguments: &DemoArgs) -> Result<ExitCode, RunError> {
         ..defaults
     };
     run(gateway, |state, admin| {
-        let guide = guide(port_of(state).unwrap_or(port), admin, &folder);
+        let guide = guide(port_of(state).unwrap_or(port), admin, &folder, &credentials);
         // Whoever closed standard output does not want to read it.
         let _ = io::stdout().lock().write_all(guide.as_bytes());
     })
@@ -71,7 +78,7 @@ pub fn demo(arguments: &DemoArgs) -> Result<ExitCode, RunError> {
 fn claim(listen: SocketAddr) -> Result<(), RunError> {
     if listen.ip() != Ipv4Addr::LOCALHOST && listen.ip() != Ipv6Addr::LOCALHOST {
         return Err(RunError::Input(format!(
-            "the demo lets everyone in, so it listens on loopback only: `--listen 127.0.0.1:{}`",
+            "the demo shows its credentials to everyone, so it listens on loopback only: `--listen 127.0.0.1:{}`",
             listen.port()
         )));
     }
@@ -81,6 +88,51 @@ fn claim(listen: SocketAddr) -> Result<(), RunError> {
             "{listen} is taken by another process; let the system choose a port: `portcullis demo --listen 127.0.0.1:0`"
         ))),
         Err(error) => Err(RunError::Input(format!("cannot listen on {listen}: {error}"))),
+    }
+}
+
+/// What the demo's callers show. No `Debug`.
+struct Credentials {
+    /// An API key of `ada`.
+    key: String,
+    /// A JWT of `grace`, who is in the group `research`, by an issuer whose keys are in a file.
+    jwt: String,
+    issuer_keys: PathBuf,
+}
+
+impl Credentials {
+    /// Makes new ones; those of an earlier demo in the same folder are worth nothing any more.
+    fn make(folder: &Folder, now: SystemTime) -> Result<Self, RunError> {
+        let file = folder.config().join("api-keys.yaml");
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        let create = CreateKeyArgs {
+            files: KeyFiles { file, pepper: None },
+            owner: "ada".to_owned(),
+            expires: None,
+            scope: Vec::new(),
+            cidr: Vec::new(),
+            group: Vec::new(),
+            note: Some("made by `portcullis demo`".to_owned()),
+        };
+        let key = create_key(&create, now)?.trim_end().to_owned();
+        let issuer = folder.state().join("issuer");
+        let keys = SigningKeys::open(&issuer, now).map_err(|error| RunError::Input(error.to_string()))?;
+        let seconds = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let claims = json!({
+            "iss": "https://issuer.demo.invalid",
+            "aud": "demo",
+            "sub": "grace",
+            "groups": ["research"],
+            "iat": seconds(now),
+            "exp": seconds(now + JWT_LIFETIME),
+        });
+        let jwt = keys.sign(&claims).ok_or_else(|| RunError::Internal("there is no key to sign with".to_owned()))?;
+        let issuer_keys = issuer.join("keys.json");
+        fs::write(&issuer_keys, keys.key_set().to_string())?;
+        Ok(Self { key, jwt, issuer_keys })
     }
 }
 
@@ -124,18 +176,21 @@ fn port_of(state: &State) -> Option<u16> {
 }
 
 /// What to try. Each line that begins with `curl` is whole, to be pasted.
-fn guide(port: u16, admin: SocketAddr, folder: &Folder) -> String {
+fn guide(port: u16, admin: SocketAddr, folder: &Folder, credentials: &Credentials) -> String {
     let authority = folder.state().join("authority").join("ca.pem");
     let url = format!("https://localhost:{port}");
-    let curl = |path: &str, body: &str| {
+    let Credentials { key, jwt, .. } = credentials;
+    let curl = |credential: &str, path: &str, body: &str| {
         let authority = quoted(&authority);
-        format!("curl --no-buffer --cacert {authority} {url}{path} -H 'content-type: application/json' -d '{body}'")
+        format!(
+            "curl --no-buffer --cacert {authority} {url}{path} -H '{credential}' -H 'content-type: application/json' -d \
+             '{body}'"
+        )
     };
-    let chat =
-        r#"{"model": "demo-large", "stream": true, "messages": [{"role": "user", "content": "Tell me of gates."}]}"#;
     let message =
         r#"{"model": "demo-small", "max_tokens": 100, "messages": [{"role": "user", "content": "say: Hello!"}]}"#;
-    let infer = r#"{"inputs": [{"name": "INPUT0", "datatype": "FP32", "shape": [3], "data": [1.5, 2, 3]}]}"#;
+    let chat =
+        r#"{"model": "demo-large", "stream": true, "messages": [{"role": "user", "content": "Tell me of gates."}]}"#;
 
     let mut text = String::new();
     let _ = write!(
@@ -143,19 +198,23 @@ fn guide(port: u16, admin: SocketAddr, folder: &Folder) -> String {
         "\n\
          One HTTPS endpoint in front of three simulated inference servers:\n\n    \
          endpoint    {url}\n    \
+         key         {key}   (of ada, who may use `demo-small`)\n    \
+         jwt         {jwt}   (of grace, who may use every model)\n    \
          authority   {}   (the demo's own; clients must be told to trust it)\n    \
          documents   {}   (change them: they are read again at once, all or nothing)\n    \
          admin       http://{admin}/metrics, /snapshot, /endpoints, /readyz\n\n\
          Try in another terminal:\n\n    \
-         # OpenAI's API, streamed. The model's name sends it to the server `large`.\n    {}\n\n    \
-         # Anthropic's API. This model is on the server `small`, which says what it is told to.\n    {}\n\n    \
-         # KServe v2, as Triton speaks it.\n    {}\n\n\
-         Identity, guardrails and audit do not exist yet: whoever reaches this port may ask anything. Ctrl-C stops.\n\n",
+         # Allowed: Anthropic's API, with the key. The server `small` says what it is told to.\n    {}\n\n    \
+         # Denied: no role lets the owner of the key use this model. `portcullis explain` says what is missing.\n    \
+         {}\n\n    \
+         # Streamed: OpenAI's API, with the JWT of somebody who may. The model's name leads to the server `large`.\n    \
+         {}\n\n\
+         Guardrails and audit do not exist yet. Ctrl-C stops.\n\n",
         authority.display(),
         folder.config().display(),
-        curl("/v1/chat/completions", chat),
-        curl("/v1/messages", message),
-        curl("/v2/models/identity/infer", infer),
+        curl(&format!("x-api-key: {key}"), "/v1/messages", message),
+        curl(&format!("authorization: Bearer {key}"), "/v1/chat/completions", chat),
+        curl(&format!("authorization: Bearer {jwt}"), "/v1/chat/completions", chat),
     );
     text
 }

@@ -76,28 +76,42 @@ async fn pasted(line: &str) -> String {
 async fn the_lines_that_the_demo_prints_work_when_pasted() {
     let demo = Demo::start(&["--listen", "127.0.0.1:0"]).await;
     let curls = demo.curls();
-    let [chat, message, infer] = curls[..] else { panic!("not three lines: {}", demo.guide) };
-    let said = pasted(chat).await;
+    let [allowed, denied, streamed] = curls[..] else { panic!("not three lines: {}", demo.guide) };
+    let said = pasted(allowed).await;
+    assert!(said.contains(r#"{"type":"text","text":"Hello!"}"#), "{said}");
+    assert!(said.contains(r#""model":"demo-small""#), "{said}");
+    let said = pasted(denied).await;
+    assert!(said.contains(r#""code":"permission_denied""#), "{said}");
+    let said = pasted(streamed).await;
     assert!(said.contains(r#""object":"chat.completion.chunk""#), "{said}");
     assert!(said.contains(r#""system_fingerprint":"large""#), "the model's name chooses the server: {said}");
     assert!(said.ends_with("data: [DONE]\n\n"), "{said}");
-    let said = pasted(message).await;
-    assert!(said.contains(r#"{"type":"text","text":"Hello!"}"#), "{said}");
-    assert!(said.contains(r#""model":"demo-small""#), "{said}");
-    let said = pasted(infer).await;
+    // And KServe v2, as Triton speaks it.
+    let (url, authority, key) = (demo.told("endpoint"), demo.told("authority"), demo.told("key"));
+    let infer = r#"{"inputs": [{"name": "INPUT0", "datatype": "FP32", "shape": [3], "data": [1.5, 2, 3]}]}"#;
+    let curl = format!("curl --silent --cacert {authority} {url}/v2/models/identity/infer");
+    let said = pasted(&format!("{curl} -H 'x-api-key: {key}' -d '{infer}'")).await;
     assert!(said.contains(r#""data":[1.5,2.0,3.0]"#), "{said}");
+    let line =
+        format!("curl --silent --cacert {authority} {url}/v1/models --output /dev/null --write-out '%{{http_code}}'");
+    let said = pasted(&line).await;
+    assert_eq!(said, "401", "nobody comes in without a credential");
     assert_eq!(demo.stop().await, Some(0));
 }
 
 #[tokio::test]
-async fn the_demo_speaks_both_versions_of_http_and_lists_its_models() {
+async fn the_demo_speaks_both_versions_of_http_and_lists_what_the_caller_may_use() {
     let demo = Demo::start(&["--listen", "127.0.0.1:0"]).await;
     let (url, authority) = (demo.told("endpoint"), demo.told("authority"));
-    for (flag, version) in [("--http1.1", "1.1"), ("--http2", "2")] {
-        let line =
-            format!("curl --silent {flag} --cacert {authority} {url}/v1/models --write-out ' over %{{http_version}}'");
+    for (flag, version, credential, whole) in
+        [("--http1.1", "1.1", demo.told("jwt"), true), ("--http2", "2", demo.told("key"), false)]
+    {
+        let line = format!(
+            "curl --silent {flag} --cacert {authority} {url}/v1/models -H 'authorization: Bearer {credential}' --write-out \
+             ' over %{{http_version}}'"
+        );
         let said = pasted(&line).await;
-        assert!(said.contains("demo-small") && said.contains("demo-large"), "{said}");
+        assert!(said.contains("demo-small") && said.contains("demo-large") == whole, "{said}");
         assert!(said.ends_with(&format!(" over {version}")), "{said}");
     }
     let admin = demo.told("admin").strip_prefix("http://").unwrap();

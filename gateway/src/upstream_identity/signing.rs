@@ -126,6 +126,11 @@ impl SigningKeys {
         self.keys.load().signs.clone()
     }
 
+    /// A JWT with these claims. `None`: there is no key.
+    pub fn sign(&self, claims: &Value) -> Option<String> {
+        Some(self.current()?.sign(&claims.to_string()))
+    }
+
     /// The key set (RFC 7517) that backends verify with.
     pub fn key_set(&self) -> Value {
         let keys: Vec<Value> = self.keys.load().all.iter().map(|key| key.public()).collect();
