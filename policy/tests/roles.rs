@@ -517,3 +517,27 @@ fn what_is_missing_is_told_the_nearest_first() {
     assert_eq!(near.get(1).unwrap().lacks, [Lack::Model(vec!["`small`".to_owned()])]);
     assert_eq!(near.get(2).unwrap().lacks.len(), 3);
 }
+
+#[test]
+fn names_have_an_end() {
+    let errors = |documents: &str| {
+        let report = check_sources(&Sources::of_text("roles.yaml", &format!("{EDGE}{documents}")));
+        report.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).map(|it| it.code).collect::<Vec<_>>()
+    };
+    let of_bytes = |count: usize| {
+        let name = "x".repeat(count);
+        role("r", &format!("- {{routes: [chat], actions: [infer], models: [{name}]}}"))
+            + &binding("b", "r", &format!("{{kind: User, provider: sso, name: {name}}}"))
+    };
+    assert!(errors(&of_bytes(512)).is_empty());
+    assert_eq!(errors(&of_bytes(513)), ["invalid-value", "invalid-value"]);
+}
+
+#[test]
+fn no_more_is_told_than_anyone_reads() {
+    let rules = "- {routes: [chat], actions: [infer], models: [big]}\n".repeat(11);
+    let world = World::new(&role("r", &rules));
+    let near = world.snapshot.roles.lacking(world.rule("chat.example"), &staff(), &Asked::infer("big").question());
+    assert_eq!(near.len(), portcullis_policy::roles::NEAR_MAX);
+    assert_eq!(near.first().unwrap().lacks, [Lack::Subject(Vec::new())], "bound to nobody");
+}
