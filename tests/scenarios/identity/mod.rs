@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod certificates;
+mod introspection;
 mod resource;
 mod site;
 mod upstream;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use portcullis_tests::harness::{
-    Answer, Documents, Gateway, Options, Origin, RawClient, Tls,
+    Answer, Documents, Gateway, Options, Origin, RawClient, Reply, Seen, Tls,
     pki::{self, Authority, Identity},
 };
 
@@ -29,8 +29,28 @@ pub(super) struct Site {
 impl Site {
     /// `providers`: their documents. `policy`: the rest of the AccessPolicy's spec, two spaces deep.
     pub(super) async fn start(providers: &str, policy: &str) -> Self {
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
+        Self::start_before(providers, policy, |_| Reply::Bytes(answer.to_vec())).await
+    }
+
+    /// The same in front of an origin that answers as a function says.
+    pub(super) async fn start_before(
+        providers: &str,
+        policy: &str,
+        answering: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let (authority, clients) = (Authority::new("site"), Authority::new("clients"));
-        let origin = Origin::answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await;
+        Self::of(authority, clients, providers, policy, answering).await
+    }
+
+    async fn of(
+        authority: Authority,
+        clients: Authority,
+        providers: &str,
+        policy: &str,
+        answering: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let origin = Origin::start(answering).await;
         let documents = documents(&authority, &clients, &origin, providers, policy);
         let gateway = Gateway::start(&documents, Options::default()).await;
         let address = gateway.addr("default/edge", 443).await;
