@@ -52,6 +52,11 @@ fn canonical_forms_hold() {
 }
 
 #[test]
+fn proofs_are_judged() {
+    drive("proof");
+}
+
+#[test]
 fn chunks_hold() {
     drive("chunks");
 }
@@ -83,7 +88,7 @@ fn event_streams_hold() {
 
 #[test]
 fn every_target_has_a_test_and_seeds() {
-    let tested = ["canonical", "chunks", "documents", "headers", "http1", "model", "sse"];
+    let tested = ["canonical", "chunks", "documents", "headers", "http1", "model", "proof", "sse"];
     assert_eq!(checks::TARGETS.map(|(name, _)| name), tested);
     for name in tested {
         assert!(!seeds(name).is_empty(), "{name} has no seeds");

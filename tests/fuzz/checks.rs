@@ -3,11 +3,20 @@
 //! `fuzz_targets/` drives them with coverage (`just fuzz TARGET`); `gateway/tests/fuzz_smoke.rs` includes this file and
 //! drives them from the seeds on the stable toolchain, in every test run. Each panics when something does not hold.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    time::{Duration, SystemTime},
+};
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header::HOST};
 use portcullis_gateway::{
+    authenticate::dpop::{
+        self, Purpose, Secret,
+        key::{ProofAlgorithm, ProofKey},
+        replays::{Replays, Shown},
+    },
     canonical::{Head, canonicalise},
     filters::hygiene,
     model::{GrpcScan, from_json, from_multipart},
@@ -24,13 +33,14 @@ use portcullis_policy::{check::check_sources, diagnostics, documents::Sources, s
 pub type Check = fn(&[u8]);
 
 /// The targets, by the names of their folders of seeds.
-pub const TARGETS: [(&str, Check); 7] = [
+pub const TARGETS: [(&str, Check); 8] = [
     ("canonical", canonical),
     ("chunks", chunks),
     ("documents", documents),
     ("headers", headers),
     ("http1", http1),
     ("model", model),
+    ("proof", proof),
     ("sse", sse),
 ];
 
@@ -218,5 +228,44 @@ pub fn http1(input: &[u8]) {
         let second = parse_request(&written).expect("what was written can be read");
         assert_eq!((request.method(), request.uri()), (second.request.method(), second.request.uri()));
         assert_eq!(first.framing, second.framing);
+    }
+}
+
+/// A DPoP proof as it is sent, or its header and its claims on two lines. Whatever comes is judged, the same way each time;
+/// what is good is good once; and a URL in it has one form or none.
+pub fn proof(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let (header, claims) = text.split_once('\n').unwrap_or((text, "{}"));
+    let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+    let put_together = format!("{}.{}.{}", encode(header), encode(claims), encode(text));
+    // The credential is bound to whatever key the header shows, so that the rest is looked at.
+    let shown = |proof: &str| {
+        let header = BASE64_URL_SAFE_NO_PAD.decode(proof.split('.').next()?).ok()?;
+        let header: serde_json::Value = serde_json::from_slice(&header).ok()?;
+        let algorithm = ProofAlgorithm::parse(header.get("alg")?.as_str()?)?;
+        Some(*ProofKey::new(algorithm, header.get("jwk")?.as_object()?)?.thumbprint())
+    };
+    for proof in [text, &put_together] {
+        let thumbprint = shown(proof).unwrap_or_default();
+        // The example of RFC 9449 §7.1 is good then and there.
+        let purpose = Purpose {
+            thumbprint: &thumbprint,
+            access: Secret("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU"),
+            method: &Method::GET,
+            url: "https://resource.example.org/protectedresource",
+            now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_562_262_618),
+        };
+        let judged = dpop::judge(proof, &purpose);
+        assert_eq!(judged, dpop::judge(proof, &purpose));
+        if let Ok(proven) = judged {
+            assert!(!proven.id.is_empty() && proven.until >= 1_562_262_618);
+            let replays = Replays::new(16);
+            assert_eq!(replays.show(&thumbprint, &proven, purpose.now), Shown::First);
+            assert_eq!(replays.show(&thumbprint, &proven, purpose.now), Shown::Again);
+        }
+    }
+    if let Some(form) = dpop::one_form(text) {
+        assert!(!form.contains(['?', '#', '@']), "{form}");
+        assert_eq!(dpop::one_form(&form).as_deref(), Some(&*form));
     }
 }

@@ -166,12 +166,12 @@ impl Providers {
 
     /// 401, with what would count.
     pub fn challenge(&self, guard: &Guard, cause: Cause) -> Refusal {
-        let code = match cause {
-            Cause::NothingShown => "authentication_required",
-            Cause::Invalid => "invalid_credential",
-            Cause::InvalidProof => "invalid_dpop_proof",
+        let refusal = match cause {
+            Cause::NothingShown => Refusal::unauthenticated("authentication_required"),
+            Cause::Invalid => Refusal::unauthenticated("invalid_credential"),
+            Cause::InvalidProof => Refusal::unauthenticated("invalid_dpop_proof"),
         };
-        self.challenges.add(Refusal::unauthenticated(code), guard, cause)
+        self.challenges.add(refusal, guard, cause)
     }
 }
 
