@@ -16,7 +16,7 @@ const DOCUMENT: &str = "docs/benchmarks.md";
 /// The figure that a scenario compares: microseconds of CPU time per unit, or KiB.
 fn figure(load: Load, measured: &Measured) -> f64 {
     match load {
-        Load::Idle(_) | Load::Start => measured.kib_each,
+        Load::Idle(_) | Load::Start | Load::Reload => measured.kib_each,
         _ => measured.cpu_ns as f64 / 1000.0 / measured.count.max(1) as f64,
     }
 }
@@ -63,16 +63,17 @@ pub(crate) fn table(results: &Results) -> String {
     let base = scenario.base.name();
     let mut text = format!("### {}\n\n`just bench {}` · ", scenario.title, scenario.id);
     let _ = match scenario.load {
-        Load::Idle(_) | Load::Start => write!(text, "{} fresh starts each", results.rounds.len()),
+        Load::Idle(_) | Load::Start | Load::Reload => write!(text, "{} fresh starts each", results.rounds.len()),
         _ => write!(text, "{} rounds of {} s each", results.rounds.len(), results.seconds),
     };
     let _ = writeln!(text, " · {}, commit {}\n", machine::date(), machine::commit());
     let (heads, rule) = match scenario.load {
-        Load::Rate => (
+        Load::Rate { .. } => (
             "| p50 ms | p99 ms | added p50 ms | added p99 ms | CPU µs per request |".to_owned(),
             "|--:|--:|--:|--:|--:|",
         ),
         Load::Start => (format!("| MiB | × {base} | serves after, ms |"), "|--:|--:|--:|"),
+        Load::Reload => (format!("| MiB | × {base} | in force after, ms | CPU ms |"), "|--:|--:|--:|--:|"),
         Load::Idle(_) => (format!("| KiB per {unit} | × {base} |"), "|--:|--:|"),
         _ => (
             format!("| CPU µs per {unit} | × {base} (middle half) | {unit}s/s | p50 ms | p99 ms |"),
@@ -93,7 +94,7 @@ fn cells(results: &Results, at: usize) -> Vec<String> {
     let ratios = results.ratios(at, results.scenario.base);
     let ratio = quantile(&ratios, 0.5);
     match load {
-        Load::Rate => {
+        Load::Rate { .. } => {
             let (p50, p99) = (middle(&|measured| measured.p50_us / 1e3), middle(&|measured| measured.p99_us / 1e3));
             let (added_p50, added_p99) = added_ms(results, at);
             let number = |value: f64| format!("{value:.3}");
@@ -102,6 +103,11 @@ fn cells(results: &Results, at: usize) -> Vec<String> {
         Load::Start => {
             let ready = middle(&|measured| measured.seconds * 1e3);
             vec![format!("{:.1}", cost / 1024.0), format!("{ratio:.2}"), format!("{ready:.0}")]
+        }
+        Load::Reload => {
+            let in_force = middle(&|measured| measured.seconds * 1e3);
+            let cpu = middle(&|measured| measured.cpu_ns as f64 / 1e6);
+            vec![format!("{:.1}", cost / 1024.0), format!("{ratio:.2}"), format!("{in_force:.0}"), format!("{cpu:.0}")]
         }
         Load::Idle(_) => vec![format!("{cost:.1}"), format!("{ratio:.2}")],
         _ => {
@@ -119,11 +125,12 @@ fn cells(results: &Results, at: usize) -> Vec<String> {
     }
 }
 
-/// How much later answers come than without a proxy, in the same round: median and 99th percentile, in milliseconds.
+/// How much later answers come than from the base (no proxy, or one that asks nobody who it is), in the same round: median
+/// and 99th percentile, in milliseconds.
 fn added_ms(results: &Results, at: usize) -> (f64, f64) {
-    let Some(direct) = results.position(Contender::Direct) else { return (f64::NAN, f64::NAN) };
-    let p50 = results.pairs(at, direct, |measured, direct| (measured.p50_us - direct.p50_us) / 1e3);
-    let p99 = results.pairs(at, direct, |measured, direct| (measured.p99_us - direct.p99_us) / 1e3);
+    let Some(base) = results.position(results.scenario.base) else { return (f64::NAN, f64::NAN) };
+    let p50 = results.pairs(at, base, |measured, base| (measured.p50_us - base.p50_us) / 1e3);
+    let p99 = results.pairs(at, base, |measured, base| (measured.p99_us - base.p99_us) / 1e3);
     (quantile(&p50, 0.5), quantile(&p99, 0.5))
 }
 

@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, setpriority_process, setrlimit};
 
 use crate::{
     Outcome,
-    load::{Group, HOST, Measured, idle::Kind},
+    load::{Group, HOST, Measured, idle::Kind, reload},
     machine, origin,
     peers::{Contender, LOAD_CORE, Routes, Running, Workshop, pinned},
     processes, report,
@@ -102,7 +102,7 @@ pub(crate) fn prepare(niceness: i32) -> Outcome<()> {
 fn measure(scenario: Scenario, rounds: usize, seconds: u64) -> Outcome<Results> {
     eprintln!("{}: {}", scenario.id, scenario.title);
     let workshop = Workshop::open()?;
-    let rows = if matches!(scenario.load, Load::Idle(_) | Load::Start) {
+    let rows = if matches!(scenario.load, Load::Idle(_) | Load::Start | Load::Reload) {
         fresh_each_round(&workshop, &scenario, rounds.min(5))?
     } else {
         in_turns(&workshop, &scenario, rounds, seconds)?
@@ -179,6 +179,7 @@ fn checked(measured: Outcome<Measured>, contender: Contender) -> Option<Measured
 fn turn_of(workshop: &Workshop, running: Option<&Running>, load: Load, seconds: u64) -> Outcome<Measured> {
     match running {
         Some(running) => turn(workshop, running, load, seconds),
+        None if load == (Load::Rate { chat: true }) => Err("chat requests go through a proxy".into()),
         None => ours(workshop, "load-rate", &["--seconds", &seconds.to_string()], workshop.origin, None, false),
     }
 }
@@ -199,7 +200,14 @@ pub(crate) fn turn(workshop: &Workshop, running: &Running, load: Load, seconds: 
             ours(workshop, "load-handshakes", &arguments, running.tls, process, true)
         }
         Load::Events => ours(workshop, "load-events", &["--seconds", &duration], running.plain, process, false),
-        Load::Rate => ours(workshop, "load-rate", &["--seconds", &duration], running.tls, process, true),
+        Load::Rate { chat } => {
+            let folder = workshop.directory.path().display().to_string();
+            let mut arguments = vec!["--seconds", &duration];
+            if chat {
+                arguments.extend(["--chat", &folder]);
+            }
+            ours(workshop, "load-rate", &arguments, running.tls, process, true)
+        }
         Load::Idle(Kind::Connection) => {
             ours(workshop, "load-idle", &["--kind", "connection"], running.tls, process, true)
         }
@@ -213,6 +221,7 @@ pub(crate) fn turn(workshop: &Workshop, running: &Running, load: Load, seconds: 
                 ..Measured::default()
             })
         }
+        Load::Reload => reload::run(running),
     }
 }
 
@@ -280,6 +289,7 @@ fn window(workshop: &Workshop, running: &Running, mut command: Command, seconds:
 fn wrk(workshop: &Workshop, running: &Running, tls: bool, script: Option<&str>, seconds: u64) -> Outcome<Measured> {
     let mut command = pinned(LOAD_CORE, "wrk".as_ref());
     command.env("OPENSSL_CONF", workshop.path("client-openssl.cnf"));
+    command.env("BENCH_DIRECTORY", workshop.directory.path());
     command.args(["-t1", "-c64", "--latency", "-d", &format!("{seconds}s"), "-H", &format!("Host: {HOST}")]);
     if let Some(script) = script {
         command.arg("-s").arg(workshop.path(script));

@@ -3,8 +3,9 @@
 use crate::{
     load::{Group, idle::Kind},
     peers::{
-        Contender::{self, Direct, Envoy, Haproxy, Nginx, Portcullis},
-        Routes,
+        Callers,
+        Contender::{self, Direct, Envoy, EnvoyGuarded, Haproxy, Nginx, Portcullis},
+        Guards, Routes,
     },
 };
 
@@ -34,12 +35,14 @@ pub(crate) enum Load {
     Handshakes(Group),
     /// 300 streams of 100 events a second.
     Events,
-    /// 1,000 requests a second over TLS.
-    Rate,
+    /// 1,000 requests a second over TLS: small ones, or chat requests with credentials.
+    Rate { chat: bool },
     /// 1,000 connections or streams that hold still.
     Idle(Kind),
     /// Start, and wait for nothing.
     Start,
+    /// Change the documents, and wait until the change is in force.
+    Reload,
 }
 
 /// A promise about the first contender, and what would be better than promised.
@@ -62,13 +65,22 @@ pub(crate) enum Of {
     KibEach,
     /// MiB of the process.
     Mib,
-    /// Seconds from the start until it serves.
+    /// Seconds from the start until it serves, or from a change until it is in force.
     ReadyS,
 }
 
 const US: Contender = Portcullis(Routes::All);
 const ROUTES_FEW: Contender = Portcullis(Routes::Many(10));
 const ROUTES_MANY: Contender = Portcullis(Routes::Many(10_000));
+const ANYONE: Contender = Portcullis(Routes::Chat(Callers::Anyone));
+const REMEMBERED: Contender = Portcullis(Routes::Chat(Callers::Remembered));
+const VERIFIED: Contender = Portcullis(Routes::Chat(Callers::Verified));
+const COMPANY: Contender = Portcullis(Routes::Chat(Callers::Company));
+const CHAT: Load = Load::Keepalive { tls: true, script: Some("guarded.lua") };
+
+fn envoy(remembers: bool, reads_model: bool) -> Contender {
+    EnvoyGuarded(Guards { remembers, reads_model })
+}
 
 fn ratio(to: Contender, at_most: f64, beyond: impl Into<Option<f64>>) -> Goal {
     Goal { of: Of::RatioTo(to), at_most, beyond: beyond.into() }
@@ -143,6 +155,51 @@ pub(crate) fn all() -> Vec<Scenario> {
             goals: vec![ratio(Nginx, 1.05, 0.95)],
         },
         Scenario {
+            id: "jwt",
+            title: "A 1 KiB chat request with a JWT of 1.6 KB over TLS 1.3, judged by 100 rules, the verified JWT remembered \
+                    (nginx forwards it unread)",
+            unit: "request",
+            load: CHAT,
+            contenders: vec![REMEMBERED, ANYONE, Nginx, envoy(true, false), envoy(true, true)],
+            base: Nginx,
+            goals: vec![
+                ratio(Nginx, 1.15, 1.0),
+                ratio(envoy(true, false), 0.6, None),
+                ratio(envoy(true, true), 0.6, None),
+            ],
+        },
+        Scenario {
+            id: "jwt-verified",
+            title: "The same, every request's JWT verified (RS256)",
+            unit: "request",
+            load: CHAT,
+            contenders: vec![VERIFIED, ANYONE, Nginx, envoy(false, false), envoy(false, true)],
+            base: Nginx,
+            goals: vec![
+                ratio(Nginx, 2.4, 2.2),
+                ratio(envoy(false, false), 0.6, None),
+                ratio(envoy(false, true), 0.6, None),
+            ],
+        },
+        Scenario {
+            id: "jwt-company",
+            title: "The same, remembered, with 1,000 bindings of 100,000 people and 5,000 groups instead of 25 of one group",
+            unit: "request",
+            load: CHAT,
+            contenders: vec![COMPANY, REMEMBERED],
+            base: REMEMBERED,
+            goals: vec![ratio(REMEMBERED, 1.1, None)],
+        },
+        Scenario {
+            id: "jwt-latency",
+            title: "Latency added by authentication and authorization at 1,000 chat requests a second over TLS 1.3",
+            unit: "request",
+            load: Load::Rate { chat: true },
+            contenders: vec![VERIFIED, REMEMBERED, ANYONE],
+            base: ANYONE,
+            goals: vec![Goal { of: Of::TailMs, at_most: 1.0, beyond: None }],
+        },
+        Scenario {
             id: "routes",
             title: "10,000 routes, each request to another, plain HTTP/1.1",
             unit: "request",
@@ -155,7 +212,7 @@ pub(crate) fn all() -> Vec<Scenario> {
             id: "latency",
             title: "Added latency at 1,000 requests a second over TLS 1.3",
             unit: "request",
-            load: Load::Rate,
+            load: Load::Rate { chat: false },
             contenders: vec![US, Nginx, Haproxy, Envoy, Direct],
             base: Direct,
             goals: vec![
@@ -198,6 +255,24 @@ pub(crate) fn all() -> Vec<Scenario> {
             contenders: vec![ROUTES_MANY, ROUTES_FEW],
             base: ROUTES_FEW,
             goals: vec![Goal { of: Of::ReadyS, at_most: 1.0, beyond: None }],
+        },
+        Scenario {
+            id: "company-start",
+            title: "The same with 1,000 bindings of 100,000 people and 5,000 groups",
+            unit: "process",
+            load: Load::Start,
+            contenders: vec![COMPANY, REMEMBERED],
+            base: REMEMBERED,
+            goals: vec![],
+        },
+        Scenario {
+            id: "company-reload",
+            title: "A line of those bindings changes: the time until it is in force, and the memory then",
+            unit: "process",
+            load: Load::Reload,
+            contenders: vec![COMPANY, REMEMBERED],
+            base: REMEMBERED,
+            goals: vec![],
         },
     ]
 }

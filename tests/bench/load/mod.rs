@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod handshakes;
 pub(crate) mod idle;
 pub(crate) mod rate;
+pub(crate) mod reload;
 
 use std::{
     fs, io,

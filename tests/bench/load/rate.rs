@@ -2,6 +2,8 @@
 
 use std::{
     cell::RefCell,
+    fs,
+    path::{Path, PathBuf},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -25,6 +27,9 @@ pub(crate) struct Options {
     /// How long.
     #[arg(long, default_value = "2", value_parser = seconds)]
     seconds: Duration,
+    /// Send the prompt of this folder with each of its credentials in turn, instead of small requests.
+    #[arg(long)]
+    chat: Option<PathBuf>,
 }
 
 struct Free {
@@ -38,12 +43,16 @@ pub(crate) fn run(options: Options) -> Outcome<Measured> {
     on_one_thread(async move {
         let target = options.target;
         let connector = target.connector()?;
-        let request: Rc<[u8]> = format!("GET / HTTP/1.1\r\nhost: {HOST}\r\n\r\n").into_bytes().into();
+        let requests: Vec<Rc<[u8]>> = match &options.chat {
+            None => vec![format!("GET / HTTP/1.1\r\nhost: {HOST}\r\n\r\n").into_bytes().into()],
+            Some(folder) => chat_requests(folder)?,
+        };
+        let mut turns = requests.iter().cycle();
         let mut wires = Vec::new();
         for _ in 0..options.connections {
             let mut wire = target.connect(connector.as_ref()).await?;
             let mut buffer = Vec::with_capacity(4096);
-            exchange(&mut wire, &request, &mut buffer).await?;
+            exchange(&mut wire, turns.next().ok_or("no credentials")?, &mut buffer).await?;
             wires.push((wire, buffer));
         }
         let free = Rc::new(RefCell::new(Free { wires, times_ns: Vec::new(), errors: 0 }));
@@ -58,7 +67,7 @@ pub(crate) fn run(options: Options) -> Outcome<Measured> {
                 free.borrow_mut().errors += 1;
                 continue;
             };
-            let (free, request) = (Rc::clone(&free), Rc::clone(&request));
+            let (free, request) = (Rc::clone(&free), turns.next().cloned().unwrap_or_default());
             tokio::task::spawn_local(async move {
                 let begun = Instant::now();
                 let outcome = exchange(&mut wire, &request, &mut buffer).await;
@@ -86,4 +95,18 @@ pub(crate) fn run(options: Options) -> Outcome<Measured> {
             ..Measured::default()
         })
     })
+}
+
+fn chat_requests(folder: &Path) -> Outcome<Vec<Rc<[u8]>>> {
+    let prompt = fs::read_to_string(folder.join("prompt.json"))?;
+    let request = |credential: &str| {
+        format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: {HOST}\r\ncontent-type: application/json\r\n\
+             authorization: Bearer {credential}\r\ncontent-length: {}\r\n\r\n{prompt}",
+            prompt.len()
+        )
+        .into_bytes()
+        .into()
+    };
+    Ok(fs::read_to_string(folder.join("credentials"))?.lines().map(request).collect())
 }

@@ -2,9 +2,12 @@
 //! they should be written for this work; two of them have a trap that makes them look worse than they are (nginx buffers
 //! and HAProxy delays events unless told not to), which is avoided.
 
+mod callers;
+mod documents;
+mod door;
+
 use std::{
     env,
-    fmt::Write as _,
     fs::{self, File},
     io::{BufRead as _, BufReader},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
@@ -12,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread::sleep,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -23,6 +26,8 @@ use crate::{Outcome, load::HOST, processes};
 /// The core that the proxy under test runs on, and the one of everything else.
 pub(crate) const PROXY_CORE: &str = "0";
 pub(crate) const LOAD_CORE: &str = "1";
+/// The size of a prompt in bytes.
+const PROMPT_BYTES: usize = 1024;
 
 /// One proxy with one configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +36,8 @@ pub(crate) enum Contender {
     Nginx,
     Haproxy,
     Envoy,
+    /// Envoy that lets in whom its `jwt_authn` and `rbac` do.
+    EnvoyGuarded(Guards),
     /// No proxy: the origin itself.
     Direct,
 }
@@ -44,6 +51,30 @@ pub(crate) enum Routes {
     Model,
     /// This many routes, half of them by host, half by path.
     Many(u32),
+    /// One model's, for these callers.
+    Chat(Callers),
+}
+
+/// Whom the gateway lets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Callers {
+    /// Anyone.
+    Anyone,
+    /// Those whom a role allows, their verified credentials remembered for as long as they are by default.
+    Remembered,
+    /// The same, each request's credential verified.
+    Verified,
+    /// The same as `Remembered`, in a company of 100,000 people, 5,000 groups and 1,000 bindings.
+    Company,
+}
+
+/// What Envoy does besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Guards {
+    /// Remembers verified credentials (`jwt_cache_config`).
+    pub(crate) remembers: bool,
+    /// Reads the model from the body (`json_to_metadata`), so that `rbac` decides on it as well.
+    pub(crate) reads_model: bool,
 }
 
 impl Contender {
@@ -52,10 +83,26 @@ impl Contender {
             Self::Portcullis(Routes::All) => "Portcullis".to_owned(),
             Self::Portcullis(Routes::Model) => "Portcullis, by model".to_owned(),
             Self::Portcullis(Routes::Many(count)) => format!("Portcullis, {count} routes"),
+            Self::Portcullis(Routes::Chat(Callers::Anyone)) => "Portcullis, anonymous".to_owned(),
+            Self::Portcullis(Routes::Chat(Callers::Remembered)) => "Portcullis, remembered".to_owned(),
+            Self::Portcullis(Routes::Chat(Callers::Verified)) => "Portcullis, verified".to_owned(),
+            Self::Portcullis(Routes::Chat(Callers::Company)) => "Portcullis, 100000 people".to_owned(),
+            Self::EnvoyGuarded(Guards { remembers, reads_model }) => {
+                let cache = if remembers { "remembered" } else { "verified" };
+                format!("Envoy, {cache}{}", if reads_model { ", model read" } else { "" })
+            }
             Self::Nginx => "nginx".to_owned(),
             Self::Haproxy => "HAProxy".to_owned(),
             Self::Envoy => "Envoy".to_owned(),
             Self::Direct => "no proxy".to_owned(),
+        }
+    }
+
+    /// Whether it lets in only whom it knows.
+    fn is_guarded(self) -> bool {
+        match self {
+            Self::Portcullis(Routes::Chat(callers)) => callers != Callers::Anyone,
+            other => matches!(other, Self::EnvoyGuarded(_)),
         }
     }
 }
@@ -87,6 +134,13 @@ impl Workshop {
         fs::write(path.join("client-openssl.cnf"), include_str!("client-openssl.cnf"))?;
         fs::write(path.join("prompt.lua"), include_str!("prompt.lua"))?;
         fs::write(path.join("routes.lua"), include_str!("routes.lua"))?;
+        fs::write(path.join("guarded.lua"), include_str!("guarded.lua"))?;
+        fs::write(path.join("prompt.json"), prompt())?;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+        let issued = callers::issue(now.as_secs())?;
+        fs::write(path.join("jwks.json"), issued.keys)?;
+        fs::write(path.join("credentials"), issued.credentials.join("\n") + "\n")?;
+        fs::write(path.join("stranger"), issued.stranger)?;
 
         let port = free_port()?;
         let mut command = pinned(LOAD_CORE, &env::current_exe()?);
@@ -108,10 +162,10 @@ impl Workshop {
 
     /// The same, the gateway being run by another program: a command line that its own is put behind.
     pub(crate) fn start_under(&self, contender: Contender, runner: &[&str]) -> Outcome<Running> {
-        let (plain, tls) = (free_port()?, free_port()?);
+        let (plain, tls, admin) = (free_port()?, free_port()?, free_port()?);
         let directory = self.path(&format!("{}-{plain}", contender.name().replace([' ', ','], "-")));
         fs::create_dir(&directory)?;
-        for name in ["edge.crt", "edge.key", "edge.pem"] {
+        for name in ["edge.crt", "edge.key", "edge.pem", "jwks.json"] {
             fs::copy(self.path(name), directory.join(name))?;
         }
         let fill = |template: &str| {
@@ -140,18 +194,24 @@ impl Workshop {
                 command.arg("-f").arg(write("haproxy.cfg", fill(include_str!("haproxy.cfg")))?);
                 command
             }
-            Contender::Envoy => {
+            Contender::Envoy | Contender::EnvoyGuarded(_) => {
                 let mut command = pinned(PROXY_CORE, Path::new("envoy"));
+                let guards = match contender {
+                    Contender::EnvoyGuarded(guards) => documents::envoy_guards(guards),
+                    _ => String::new(),
+                };
                 let template = include_str!("envoy.yaml").replace("@CURVES@", "X25519, X25519MLKEM768");
+                let template = template.replace("@GUARDS@", &guards);
                 command.arg("-c").arg(write("envoy.yaml", fill(&template))?);
                 command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]);
                 command
             }
             Contender::Portcullis(routes) => {
-                let config = write("config.yaml", self.documents(routes)?)?;
+                let config = write("config.yaml", fill(&documents::documents(&self.directory, routes)?))?;
                 let mut command = Command::new("taskset");
                 command.args(["-c", PROXY_CORE]).args(runner).arg(portcullis()?);
-                command.args(["run", "--workers", "1", "--admin", "127.0.0.1:0", "--log-format", "json"]);
+                command.args(["run", "--workers", "1", "--log-format", "json"]);
+                command.arg("--admin").arg(format!("127.0.0.1:{admin}"));
                 command.arg("--config").arg(config).arg("--state").arg(directory.join("state"));
                 command.arg("--bind").arg(format!("8080={plain_address}"));
                 command.arg("--bind").arg(format!("8443={tls_address}"));
@@ -161,6 +221,8 @@ impl Workshop {
         let log = File::create(directory.join("output.log"))?;
         command.stdout(log.try_clone()?).stderr(log).stdin(Stdio::null());
         let mut running = Running::start(contender, command, plain_address, tls_address)?;
+        running.directory.clone_from(&directory);
+        running.admin = SocketAddr::from((Ipv4Addr::LOCALHOST, admin));
         if let Err(error) = running.wait_until_it_accepts() {
             let _ = running.child.kill();
             let lines = BufReader::new(File::open(directory.join("output.log"))?).lines();
@@ -168,35 +230,10 @@ impl Workshop {
             return Err(format!("{}: {error}\n{said}", contender.name()).into());
         }
         running.ready_after = running.started.elapsed();
-        Ok(running)
-    }
-
-    /// The documents that configure the gateway.
-    fn documents(&self, routes: Routes) -> Outcome<String> {
-        let mut text = include_str!("portcullis.yaml").to_owned();
-        match routes {
-            Routes::All => text.push_str(include_str!("routes-all.yaml")),
-            Routes::Model => text.push_str(include_str!("routes-model.yaml")),
-            Routes::Many(count) => {
-                for route in 0..count {
-                    // One rule of `routes-all.yaml` under a host or a path of its own.
-                    let renamed = include_str!("routes-all.yaml").replace("name: all", &format!("name: route-{route}"));
-                    let own = if route % 2 == 0 {
-                        renamed.replace("  rules:\n", &format!("  hostnames: [s{route}.{HOST}]\n  rules:\n"))
-                    } else {
-                        let rule =
-                            format!("  - matches: [{{path: {{type: PathPrefix, value: /r{route}}}}}]\n    filters:");
-                        renamed.replace("  - filters:", &rule)
-                    };
-                    write!(text, "{own}")?;
-                }
-            }
+        if contender.is_guarded() && runner.is_empty() {
+            door::is_closed(&running, self.directory.path())?;
         }
-        let encoded = |name: &str| -> Outcome<String> { Ok(base64(&fs::read(self.path(name))?)) };
-        Ok(text
-            .replace("@CERTIFICATE@", &encoded("edge.crt")?)
-            .replace("@KEY@", &encoded("edge.key")?)
-            .replace("@ORIGIN@", &self.origin.port().to_string()))
+        Ok(running)
     }
 }
 
@@ -205,6 +242,10 @@ pub(crate) struct Running {
     pub(crate) contender: Contender,
     pub(crate) plain: SocketAddr,
     pub(crate) tls: SocketAddr,
+    /// Where the gateway tells how it is.
+    pub(crate) admin: SocketAddr,
+    /// Its configuration and its log.
+    pub(crate) directory: PathBuf,
     /// How long it took until it accepted connections.
     pub(crate) ready_after: Duration,
     started: Instant,
@@ -215,7 +256,8 @@ impl Running {
     fn start(contender: Contender, mut command: Command, plain: SocketAddr, tls: SocketAddr) -> Outcome<Self> {
         let started = Instant::now();
         let child = command.spawn().map_err(|error| format!("{}: {error}", contender.name()))?;
-        Ok(Self { contender, plain, tls, ready_after: Duration::ZERO, started, child })
+        let (admin, directory) = (plain, PathBuf::new());
+        Ok(Self { contender, plain, tls, admin, directory, ready_after: Duration::ZERO, started, child })
     }
 
     /// The root of its processes. `taskset` has become the proxy itself.
@@ -281,6 +323,14 @@ fn free_port() -> Outcome<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
+/// The body of a chat request, 1 KiB.
+fn prompt() -> String {
+    let before = r#"{"model":"llama-3.1-8b","temperature":0.2,"messages":[{"role":"system","content":"You answer briefly."},{"role":"user","content":""#;
+    let after = r#""}],"max_tokens":180}"#;
+    let filling = "word ".repeat(PROMPT_BYTES);
+    format!("{before}{}{after}", &filling[..PROMPT_BYTES - before.len() - after.len()])
+}
+
 /// Base64 as a Secret holds it. Not worth a dependency of this package.
 fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -297,7 +347,13 @@ fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::base64;
+    use super::{PROMPT_BYTES, base64, prompt};
+
+    #[test]
+    fn the_prompt_has_its_size_and_is_json() {
+        assert_eq!(prompt().len(), PROMPT_BYTES);
+        assert!(serde_json::from_str::<serde_json::Value>(&prompt()).is_ok());
+    }
 
     #[test]
     fn base64_is_as_rfc_4648_shows() {
