@@ -1,8 +1,10 @@
 //! API keys from the command line to the gateway that serves meanwhile.
 
-use std::{cell::Cell, fs, net::SocketAddr, path::PathBuf, process::Output, sync::Arc};
+use std::{cell::Cell, fs, net::SocketAddr, path::PathBuf, process::Output, sync::Arc, time::Duration};
 
-use portcullis_tests::harness::{Answer, Documents, Gateway, Options, Origin, RawClient, binary, eventually};
+use portcullis_tests::harness::{
+    Answer, Documents, Gateway, Options, Origin, PATIENCE, RawClient, Reply, binary, eventually,
+};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -270,4 +272,28 @@ async fn a_gateway_does_not_start_without_its_keys_and_keeps_those_it_has() {
     fs::write(&keyed.file, "- {id: nonsense}\n").unwrap();
     eventually("the file is refused", async || keyed.gateway.snapshot().await["state"] == "stale").await;
     assert_eq!(keyed.status(&key).await, 200, "the last good keys stay in force");
+}
+
+#[tokio::test]
+async fn an_answer_that_goes_on_ends_when_its_key_is_revoked() {
+    let (keyed, key) = Keyed::start().await;
+    let stays = keyed.create(&[]).await;
+    keyed.becomes(&stays, 200).await;
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n";
+    let pieces = vec![(Duration::ZERO, head.into()), (Duration::from_mins(5), b"0\r\n\r\n".to_vec())];
+    let endless = Origin::scripted(vec![Reply::Pieces(pieces)]).await;
+    keyed.gateway.rewrite(&documents(keyed.file(), endless.address()).into()).await;
+    let mut streams = Vec::new();
+    for key in [&key, &stays] {
+        let mut client = RawClient::connect(keyed.address).await;
+        client.send(format!("GET / HTTP/1.1\r\nhost: a.test\r\nx-api-key: {key}\r\n\r\n")).await;
+        assert_eq!(client.head().await.status, 200);
+        streams.push(client);
+    }
+    keyed.edit(&["revoke", id(&key)]).await;
+    assert!(streams[0].read_until_close(PATIENCE).await.is_some(), "the stream of the revoked key ends");
+    assert_eq!(keyed.rejections("key_revoked").await, 0.0, "nobody has shown it again");
+    let in_flight = async || keyed.gateway.metric("portcullis_requests_in_flight", &[]).await;
+    eventually("the other one goes on", async || (in_flight().await - 1.0).abs() < 0.5).await;
 }
