@@ -21,6 +21,7 @@ mod gateway;
 mod h2;
 mod h2_origin;
 pub mod h2_raw;
+pub mod issuer;
 mod origin;
 pub mod pki;
 mod probe;
