@@ -3,6 +3,9 @@
 mod api_keys;
 mod certificates;
 mod introspection;
+mod jwks;
+mod jwt;
+mod oidc;
 mod resource;
 mod site;
 mod upstream;

@@ -44,7 +44,7 @@ pub struct OidcProvider(Process);
 pub struct HostileIssuer(Process);
 
 /// What is asked for at the token endpoint of [`OidcProvider`].
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Grant<'g> {
     /// `svc` unless said; `bound` gets credentials bound to its certificate.
     pub client: Option<&'g str>,
@@ -168,7 +168,8 @@ impl OidcProvider {
         if let Some(identity) = grant.identity {
             tls = tls.identity(identity);
         }
-        let mut connection = RawClient::connect_tls(self.0.address("https"), &tls).await.expect("the issuer speaks TLS");
+        let mut connection =
+            RawClient::connect_tls(self.0.address("https"), &tls).await.expect("the issuer speaks TLS");
         let host = format!("localhost:{}", self.0.port("https"));
         let head = format!(
             "POST /token HTTP/1.1\r\nhost: {host}\r\nauthorization: Basic {secret}\r\n{proof}connection: close\r\n\
