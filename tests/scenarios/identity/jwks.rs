@@ -33,46 +33,38 @@ async fn unknown_keys_make_one_question() {
     assert!((1..=allowed).contains(&asked), "asked {asked} times in {:?}", begun.elapsed());
 }
 
-/// Row B7: whatever is published instead, good keys stay in force, and good credentials count.
+/// Row B7: whatever is published instead, good keys stay in force, and good credentials count. All kinds of poison are in the
+/// unit tests of `authenticate::oidc::issuer`; these are the ones that a network makes.
 #[tokio::test]
 async fn a_poisoned_key_set_changes_nothing() {
+    let elsewhere = HostileIssuer::start().await;
+    let text = |body: serde_json::Value| json!({"path": "/jwks", "mode": "text", "body": body.to_string()});
+    let redirect = json!({"path": "/jwks", "mode": "redirect", "location": format!("{}/jwks", elsewhere.issuer())});
+    let secret = text(json!({"keys": [{"kty": "oct", "k": "c2VjcmV0", "kid": "one", "alg": "HS256"}]}));
+    let many: Vec<_> = (0..10_000).map(|number| json!({"kty": "RSA", "kid": number.to_string(), "n": "AQ"})).collect();
+    let endless = json!({"path": "/jwks", "mode": "endless"});
+    tokio::join!(
+        check_poison(redirect),
+        check_poison(secret),
+        check_poison(text(json!({ "keys": many }))),
+        check_poison(endless),
+    );
+    assert_eq!(elsewhere.asked("/jwks").await, 0);
+}
+
+async fn check_poison(poison: serde_json::Value) {
     let issuer = HostileIssuer::start().await;
     issuer.publish(json!({"maxAge": 1})).await;
     let site = hostile_site(&issuer, "cache: {fresh: 0s}").await;
     let good = issuer.credential(json!({})).await;
     knows_keys(&site, &good).await;
-    let elsewhere = HostileIssuer::start().await;
-    let key = issuer.keys().await["keys"][0].clone();
-    let many: Vec<_> = (0..10_000)
-        .map(|number| json!({"kty": "OKP", "crv": "Ed25519", "kid": number.to_string(), "x": "AA"}))
-        .collect();
-    let set =
-        |keys: serde_json::Value| json!({"path": "/jwks", "mode": "text", "body": json!({ "keys": keys }).to_string()});
-    for poison in [
-        json!({"path": "/jwks", "mode": "text", "type": "text/html", "body": "<html>Sign in</html>"}),
-        json!({"path": "/jwks", "mode": "redirect", "location": format!("{}/jwks", elsewhere.issuer())}),
-        json!({"path": "/jwks", "mode": "status", "status": 500}),
-        json!({"path": "/jwks", "mode": "endless"}),
-        set(json!([])),
-        set(json!(many)),
-        set(json!([{"kty": "oct", "k": "c2VjcmV0", "kid": "one", "alg": "HS256"}])),
-        set(json!([{"kty": "RSA", "n": "AQAB", "e": "AQ", "kid": "one"}])),
-        set(json!([key, key])),
-    ] {
-        let before = issuer.asked("/jwks").await;
-        issuer.publish(poison.clone()).await;
-        // A key that nobody knows, so that it is not only asked in its own time.
-        let stranger = issuer.with_header(json!({ "kid": "stranger" })).await;
-        assert_eq!(status(&site, &stranger).await, 401);
-        eventually("the poison is fetched", async || issuer.asked("/jwks").await > before).await;
-        assert_eq!(status(&site, &good).await, 200, "{:.200}", poison.to_string());
-        issuer.publish(json!({"path": "/jwks", "mode": "honest"})).await;
-    }
-    assert_eq!(elsewhere.asked("/jwks").await, 0);
-    site.gateway
-        .logged(|line| line["message"].as_str().is_some_and(|text| text.contains("cannot refresh the keys")))
-        .await;
-    // And it learns of a good set without being started again.
+    issuer.publish(poison.clone()).await;
+    let refused =
+        |line: &serde_json::Value| line["message"].as_str().is_some_and(|text| text.contains("cannot refresh"));
+    site.gateway.logged(refused).await;
+    assert_eq!(status(&site, &good).await, 200, "{:.200}", poison.to_string());
+    // It learns of a good set without being started again.
+    issuer.publish(json!({"path": "/jwks", "mode": "honest"})).await;
     issuer.rotate("EdDSA", "two", false).await;
     let new = issuer.credential_by("EdDSA", "two", json!({})).await;
     eventually("the new key counts", async || status(&site, &new).await == 200).await;
