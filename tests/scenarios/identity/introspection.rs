@@ -8,11 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portcullis_tests::harness::{Origin, PATIENCE, Reply, Seen, eventually, pki::Authority};
+use portcullis_tests::harness::{
+    Origin, PATIENCE, Reply, Seen, Signal, eventually,
+    issuer::{self, Grant, OidcProvider},
+    pki::Authority,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::site::Site;
+use super::{bound::provider, site::Site};
 
 const AUDIENCE: &str = "https://llm.corp.example";
 const POLICY: &str = "  authentication: {providers: [sso]}\n  authorization: {authenticated: {}}\n";
@@ -243,4 +247,35 @@ async fn a_stream_ends_when_its_credential_is_revoked() {
         rest += &String::from_utf8_lossy(&bytes);
     }
     assert_eq!(status(&site, "opaque").await, 401);
+}
+
+#[tokio::test]
+async fn an_opaque_credential_for_another_audience_is_refused() {
+    let issuer = issuer::oidc_provider().await;
+    let other = provider(issuer, "").replace("https://llm.corp.example", "https://other.corp.example");
+    let site = Site::start(&other, POLICY).await;
+    let form = vec![("fmt", "opaque".to_owned())];
+    let granted = issuer.grant(&Grant { form, ..Grant::default() }).await;
+    assert_eq!(status(&site, granted["access_token"].as_str().unwrap()).await, 401);
+    assert_eq!(site.judged("audience").await, 1.0);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_stopped_and_continues_needs_no_restart() {
+    let issuer = OidcProvider::start(None).await;
+    let site = Site::start(&provider(&issuer, ""), POLICY).await;
+    let credential = async || {
+        let form = vec![("fmt", "opaque".to_owned())];
+        let granted = issuer.grant(&Grant { form, ..Grant::default() }).await;
+        granted["access_token"].as_str().unwrap().to_owned()
+    };
+    let (known, other) = (credential().await, credential().await);
+    assert_eq!(status(&site, &known).await, 200);
+    issuer.signal(Signal::STOP);
+    let begun = Instant::now();
+    assert_eq!(status(&site, &other).await, 503);
+    assert!(begun.elapsed() < Duration::from_secs(3) + PATIENCE / 4, "{:?}", begun.elapsed());
+    assert_eq!(status(&site, &known).await, 200, "what was said a moment ago still counts");
+    issuer.signal(Signal::CONT);
+    eventually("it is asked again", async || status(&site, &other).await == 200).await;
 }

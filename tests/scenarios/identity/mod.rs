@@ -1,7 +1,9 @@
 //! Who asks, and what they may: identity providers and roles, against the real binary and real providers.
 
 mod api_keys;
+mod bound;
 mod certificates;
+mod dpop;
 mod introspection;
 mod jwks;
 mod jwt;

@@ -43,6 +43,12 @@ impl Site {
         Self::of(authority, clients, providers, policy, answering).await
     }
 
+    /// The same with an authority of clients that others know as well.
+    pub(super) async fn start_for(clients: Authority, providers: &str, policy: &str) -> Self {
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
+        Self::of(Authority::new("site"), clients, providers, policy, |_| Reply::Bytes(answer.to_vec())).await
+    }
+
     async fn of(
         authority: Authority,
         clients: Authority,
