@@ -259,13 +259,12 @@ fn is_said(policies: &[(&Document, &AccessPolicy)], reachable: &Reachable) -> bo
             }
             words.iter().any(|word| word == "*" || word == action.as_str())
         }),
-        (Stranger::Anyone, None) => false,
         (Stranger::KnownBy(provider), None) => {
             let is_open = policy.spec.authorization.as_ref().is_some_and(|needs| needs.authenticated.is_some());
             let takes = authentication.providers.iter().any(|name| **name == *provider.name);
             takes && provider.namespace == document.id.namespace && (is_open || reachable.role.is_some())
         }
-        (Stranger::KnownBy(_), Some(_)) => false,
+        (Stranger::Anyone, None) | (Stranger::KnownBy(_), Some(_)) => false,
     }
 }
 

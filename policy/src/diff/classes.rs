@@ -63,7 +63,7 @@ impl Alphabet<'_> {
     }
 
     /// Characters for where no pattern asks for a particular one.
-    fn filler(self) -> impl Iterator<Item = char> {
+    fn filler() -> impl Iterator<Item = char> {
         let letters = ('a'..='z').rev().skip(2).take(1).chain('a'..='z').chain('A'..='Z').chain('0'..='9');
         letters.chain(['-', '_', '.']).chain('!'..='~')
     }
@@ -203,7 +203,7 @@ fn wanted(globs: &[Vec<char>], alive: &Alive, alphabet: Alphabet<'_>, shape: Sha
     wanted.sort_unstable();
     wanted.dedup();
     let is_possible = |next: &char| alphabet.step(shape, *next).is_some();
-    let filler = alphabet.filler().filter(is_possible).find(|next| !wanted.contains(next));
+    let filler = Alphabet::filler().filter(is_possible).find(|next| !wanted.contains(next));
     // Where names have segments, one that nobody asks for is more than a letter.
     let separator = (matches!(alphabet, Alphabet::Workload(_)) && !wanted.contains(&'/')).then_some('/');
     filler.into_iter().chain(separator).chain(wanted.iter().copied()).collect()

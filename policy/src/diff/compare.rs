@@ -8,7 +8,7 @@ use super::{
     About, Cause, Change, Diff, Direction, NotEnumerated, Witness,
     classes::{Alphabet, classes, covers},
     side::{RuleKey, Side, Term},
-    solve::{Formula, solve},
+    solve::{Formula, TooHard, solve},
     universe::{Situation, Universe},
 };
 use crate::{
@@ -68,6 +68,17 @@ struct AtRule<'a> {
     terms: Vec<Term<'a>>,
 }
 
+/// What is asked.
+#[derive(Clone, Copy)]
+struct Asking<'q> {
+    key: &'q RuleKey,
+    action: Action,
+    about: &'q About,
+}
+
+/// Every difference one way, or too many steps.
+type Outcome = Result<Vec<Found>, TooHard>;
+
 /// What was found, before it is told of every action and model of which it is true.
 #[derive(Clone)]
 struct Found {
@@ -90,61 +101,73 @@ impl Comparison<'_, '_> {
             at.iter().flat_map(|at| side.actions(&at.rule).iter().collect::<Vec<_>>()).collect::<Vec<_>>()
         };
         let actions: BTreeSet<Action> = of(self.old, &old).into_iter().chain(of(self.new, &new)).collect();
-        let mut known: HashMap<(String, String), [Result<Vec<Found>, ()>; 2]> = HashMap::default();
+        let mut known: HashMap<(String, String), [Outcome; 2]> = HashMap::default();
         for action in actions {
             for about in &self.models.all {
-                let named = about.name();
-                let old_answer = self.answer(self.old, old.as_ref(), action, named);
-                let new_answer = self.answer(self.new, new.as_ref(), action, named);
+                let question = Asking { key, action, about };
+                let old_answer = self.answer(self.old, old.as_ref(), action, about.name());
+                let new_answer = self.answer(self.new, new.as_ref(), action, about.name());
                 if old_answer.key == new_answer.key {
                     continue;
                 }
                 let memory = (old_answer.key.clone(), new_answer.key.clone());
-                let found = known.entry(memory).or_insert_with(|| {
-                    [self.differences(&new_answer, &old_answer), self.differences(&old_answer, &new_answer)]
-                });
-                let [gains, losses] = found.clone();
-                let sides = [(Direction::Gains, gains, &new_answer), (Direction::Loses, losses, &old_answer)];
-                for (direction, found, answer) in sides {
-                    let Ok(found) = found else {
-                        diff.not_enumerated.push(NotEnumerated::Question { route: key.route.clone(), action });
-                        continue;
-                    };
-                    for Found { cause, situation } in found {
-                        let Some((cause, who, _)) = answer.causes.get(cause) else { continue };
-                        let verdicts = (
-                            self.judge(self.old, old.as_ref(), &situation.old, action, named, &situation),
-                            self.judge(self.new, new.as_ref(), &situation.new, action, named, &situation),
-                        );
-                        let because = match (direction, verdicts) {
-                            (Direction::Gains, (Err(because), Ok(()))) | (Direction::Loses, (Ok(()), Err(because))) => {
-                                because
-                            }
-                            _ => {
-                                diff.not_enumerated
-                                    .push(NotEnumerated::Disagreement { route: key.route.clone(), action });
-                                continue;
-                            }
-                        };
-                        let witness = witness(direction, &situation, action, named);
-                        add(diff, key, direction, who, cause, because, (action, about.clone()), witness);
-                    }
-                }
+                let [gains, losses] = known
+                    .entry(memory)
+                    .or_insert_with(|| {
+                        [self.differences(&new_answer, &old_answer), self.differences(&old_answer, &new_answer)]
+                    })
+                    .clone();
+                let at = (old.as_ref(), new.as_ref());
+                self.tell(&question, at, Direction::Gains, gains, &new_answer, diff);
+                self.tell(&question, at, Direction::Loses, losses, &old_answer, diff);
             }
         }
     }
 
+    /// Asks the gateway itself about each situation that was found, and adds it to the differences.
+    fn tell(
+        &self,
+        asking: &Asking<'_>,
+        (old, new): (Option<&AtRule<'_>>, Option<&AtRule<'_>>),
+        direction: Direction,
+        found: Outcome,
+        allowing: &Answer,
+        diff: &mut Diff,
+    ) {
+        let Asking { key, action, about } = *asking;
+        let Ok(found) = found else {
+            diff.not_enumerated.push(NotEnumerated::Question { route: key.route.clone(), action });
+            return;
+        };
+        for Found { cause, situation } in found {
+            let Some((cause, who, _)) = allowing.causes.get(cause) else { continue };
+            let before = judge(self.old, old, &situation.old, action, about.name(), &situation);
+            let now = judge(self.new, new, &situation.new, action, about.name(), &situation);
+            let ((Direction::Gains, Err(because), Ok(())) | (Direction::Loses, Ok(()), Err(because))) =
+                (direction, before, now)
+            else {
+                diff.not_enumerated.push(NotEnumerated::Disagreement { route: key.route.clone(), action });
+                continue;
+            };
+            add(diff, asking, direction, (who, cause), because, witness(direction, &situation, action, about.name()));
+        }
+    }
+
     /// For each cause on one side, a situation in which it counts and the other side does not allow.
-    fn differences(&self, allowing: &Answer, refusing: &Answer) -> Result<Vec<Found>, ()> {
+    fn differences(&self, allowing: &Answer, refusing: &Answer) -> Outcome {
         let mut found = Vec::new();
         let refused = refusing.allows.not();
         let possible = self.universe.possible();
-        for (index, (_, _, cause)) in allowing.causes.iter().enumerate() {
+        for (index, (by, _, cause)) in allowing.causes.iter().enumerate() {
             let question =
                 Formula::All(vec![cause.clone(), allowing.allows.clone(), refused.clone(), possible.clone()]);
-            if let Some(values) = solve(&question, &self.universe.domains).map_err(|_| ())? {
+            if let Some(values) = solve(&question, &self.universe.domains)? {
                 let situation = self.universe.situation(&values, self.old, self.new);
                 found.push(Found { cause: index, situation });
+                if matches!(by, Cause::Policy(..)) {
+                    // Whoever has a role is among them.
+                    break;
+                }
             }
         }
         Ok(found)
@@ -211,26 +234,25 @@ impl Comparison<'_, '_> {
             }
         }
     }
+}
 
-    /// What the gateway itself says.
-    fn judge(
-        &self,
-        side: &Side<'_>,
-        at: Option<&AtRule<'_>>,
-        caller: &Caller,
-        action: Action,
-        named: Option<&str>,
-        situation: &Situation,
-    ) -> Result<(), String> {
-        let Some(AtRule { rule, .. }) = at else { return Err("there is no such rule".to_owned()) };
-        let resolved = about_model(side.snapshot, rule, action, named).map_err(|error| error.to_string())?;
-        let question =
-            Question { action, model: resolved.about(), headers: &situation.headers, source: Some(situation.source) };
-        match authorize(side.snapshot, rule, caller, &question) {
-            Ok(_) => Ok(()),
-            Err(crate::authorize::Denial::Denied(deciding)) => Err(format!("denied by {}", told(&deciding))),
-            Err(denial) => Err(format!("{denial}, says {} ({})", rule.access.policy(), rule.access.location())),
-        }
+/// What the gateway itself says.
+fn judge(
+    side: &Side<'_>,
+    at: Option<&AtRule<'_>>,
+    caller: &Caller,
+    action: Action,
+    named: Option<&str>,
+    situation: &Situation,
+) -> Result<(), String> {
+    let Some(AtRule { rule, .. }) = at else { return Err("there is no such rule".to_owned()) };
+    let resolved = about_model(side.snapshot, rule, action, named).map_err(|error| error.to_string())?;
+    let question =
+        Question { action, model: resolved.about(), headers: &situation.headers, source: Some(situation.source) };
+    match authorize(side.snapshot, rule, caller, &question) {
+        Ok(_) => Ok(()),
+        Err(crate::authorize::Denial::Denied(deciding)) => Err(format!("denied by {}", told(&deciding))),
+        Err(denial) => Err(format!("{denial}, says {} ({})", rule.access.policy(), rule.access.location())),
     }
 }
 
@@ -248,17 +270,16 @@ pub(super) fn told(deciding: &Deciding) -> String {
     format!("{} ({}), {} ({})", deciding.binding, deciding.subject, deciding.role, deciding.rule)
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one change")]
 fn add(
     diff: &mut Diff,
-    key: &RuleKey,
+    asking: &Asking<'_>,
     direction: Direction,
-    who: &str,
-    by: &Cause,
+    (who, by): (&str, &Cause),
     because: String,
-    what: (Action, About),
     witness: Witness,
 ) {
+    let Asking { key, action, about } = *asking;
+    let what = (action, about.clone());
     let same = diff.changes.iter_mut().rev().find(|change| {
         change.direction == direction
             && change.route == key.route
@@ -268,7 +289,13 @@ fn add(
             && change.because == because
     });
     match same {
-        Some(change) => change.what.push(what),
+        Some(change) => {
+            change.what.push(what);
+            // A request that names its model is the plainer example.
+            if change.witness.model.is_none() && witness.model.is_some() {
+                change.witness = witness;
+            }
+        }
         None => diff.changes.push(Change {
             direction,
             route: key.route.clone(),

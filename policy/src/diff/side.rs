@@ -94,7 +94,7 @@ impl Term<'_> {
     fn speaks_of_route(&self, route: &DocumentId) -> bool {
         let routes = &self.rule.routes;
         self.role.document.namespace == route.namespace
-            && routes.as_ref().is_none_or(|routes| routes.iter().any(|name| *name == route.name))
+            && routes.as_ref().is_none_or(|routes| routes.contains(&route.name))
     }
 
     /// Whether it speaks of an action and of one model, or none, or an unknown one.
