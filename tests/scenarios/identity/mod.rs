@@ -13,4 +13,5 @@ mod resource;
 mod roles;
 mod site;
 mod streams;
+mod tools;
 mod upstream;
