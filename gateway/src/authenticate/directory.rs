@@ -178,12 +178,10 @@ impl Directory {
         let Some(principal) = known.caller.principal() else { return Ok(known) };
         let (person, fresh) = self.look_up(principal, now).await?;
         let fresh = fresh.min(known.fresh);
-        let groups = person.map_or_else(Vec::new, |person| person.groups.clone());
-        if groups.is_empty() {
-            return Ok(Known { fresh, ..known });
-        }
+        // Whose groups did not fit into a credential still lacks them if nobody here is of the name.
+        let Some(person) = person else { return Ok(Known { fresh, ..known }) };
         let mut principal = principal.clone();
-        principal.groups.extend(groups);
+        principal.groups.extend(person.groups.iter().cloned());
         Ok(Known { caller: Caller::known(principal), fresh, lacks_groups: false })
     }
 

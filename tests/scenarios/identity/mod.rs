@@ -3,12 +3,15 @@
 mod api_keys;
 mod bound;
 mod certificates;
+mod directory;
+mod directory_ad;
+mod directory_faults;
 mod dpop;
 mod introspection;
 mod jwks;
 mod jwt;
-mod oidc;
 mod keyed;
+mod oidc;
 mod resource;
 mod roles;
 mod site;

@@ -16,6 +16,7 @@
 //! ```
 
 mod client;
+pub mod directory;
 mod documents;
 mod gateway;
 mod h2;

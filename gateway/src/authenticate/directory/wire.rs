@@ -124,7 +124,8 @@ impl Wire {
         let outcome = self.page(search, 0, &[], &mut entries).await?;
         match outcome.code {
             code::SUCCESS => Ok((entries, false)),
-            code::SIZE_LIMIT_EXCEEDED => Ok((entries, true)),
+            // A limit that leaves nothing says nothing.
+            code::SIZE_LIMIT_EXCEEDED if !entries.is_empty() => Ok((entries, true)),
             code => Err(Failure::Code { code, text: outcome.text }),
         }
     }
