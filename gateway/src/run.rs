@@ -21,6 +21,7 @@ use tokio::{
 
 use crate::{
     admin::{self, AdminPages, Readiness, SnapshotPage},
+    authenticate::directory,
     cli::{RunArgs, UnresolvedReferences},
     limits::limits,
     metrics::MetricsSource,
@@ -219,6 +220,8 @@ fn show(metrics: &MetricsSource, state: &Arc<State>, limits: Arc<ConnectionLimit
         let live = for_endpoints.live.load();
         live.backends().iter().map(|backend| backend.endpoints.status(Instant::now())).collect()
     });
+    let for_directories = state.clone();
+    directory::show(&metrics.registry, move || for_directories.live.load().providers.directories(SystemTime::now()));
 }
 
 /// Replaces the keys that backends verify callers with, when it is time.

@@ -67,6 +67,11 @@ fn cleansed_headers_hold() {
 }
 
 #[test]
+fn entries_of_directories_hold() {
+    drive("directory");
+}
+
+#[test]
 fn documents_hold() {
     drive("documents");
 }
@@ -88,7 +93,7 @@ fn event_streams_hold() {
 
 #[test]
 fn every_target_has_a_test_and_seeds() {
-    let tested = ["canonical", "chunks", "documents", "headers", "http1", "model", "proof", "sse"];
+    let tested = ["canonical", "chunks", "directory", "documents", "headers", "http1", "model", "proof", "sse"];
     assert_eq!(checks::TARGETS.map(|(name, _)| name), tested);
     for name in tested {
         assert!(!seeds(name).is_empty(), "{name} has no seeds");

@@ -12,6 +12,10 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header::HOST};
 use portcullis_gateway::{
+    authenticate::directory::{
+        entry::{closed, stable_id},
+        entry_in,
+    },
     authenticate::dpop::{
         self, Purpose, Secret,
         key::{ProofAlgorithm, ProofKey},
@@ -33,9 +37,10 @@ use portcullis_policy::{check::check_sources, diagnostics, documents::Sources, s
 pub type Check = fn(&[u8]);
 
 /// The targets, by the names of their folders of seeds.
-pub const TARGETS: [(&str, Check); 8] = [
+pub const TARGETS: [(&str, Check); 9] = [
     ("canonical", canonical),
     ("chunks", chunks),
+    ("directory", entries),
     ("documents", documents),
     ("headers", headers),
     ("http1", http1),
@@ -267,5 +272,22 @@ pub fn proof(input: &[u8]) {
     if let Some(form) = dpop::one_form(text) {
         assert!(!form.contains(['?', '#', '@']), "{form}");
         assert_eq!(dpop::one_form(&form).as_deref(), Some(&*form));
+    }
+}
+
+/// One message of a directory's server: whatever it holds, names and ids that are taken from it can be said in documents,
+/// and nothing that is no message is read as one.
+pub fn entries(input: &[u8]) {
+    for message in [input, input.get(1..).unwrap_or_default()] {
+        let Ok(Some(entry)) = entry_in(message) else { continue };
+        let said = |name: &str| !name.is_empty() && name.len() <= 256 && !name.chars().any(char::is_control);
+        for attribute in ["cn", "uid", "sAMAccountName", "memberOf", "objectSid"] {
+            assert!(entry.names(attribute).all(said), "{entry:?}");
+            let one = entry.one_name(attribute);
+            assert!(one.is_none_or(|name| entry.names(attribute).eq([name])), "{entry:?}");
+        }
+        assert!(stable_id(&entry).is_none_or(|id| said(&id)), "{entry:?}");
+        let words = [None, Some("account_disabled"), Some("account_expired")];
+        assert!(words.contains(&closed(&entry, std::time::SystemTime::UNIX_EPOCH)));
     }
 }

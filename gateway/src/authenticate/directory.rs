@@ -55,7 +55,10 @@ use self::{
     throttle::Throttle,
     wire::Target,
 };
-pub use self::{ber::Malformed, status::Status};
+pub use self::{
+    ber::Malformed,
+    status::{Status, show},
+};
 use super::{Known, Rejection, credential::Credential};
 
 /// Questions that wait for a directory.
@@ -344,6 +347,14 @@ impl Files {
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(file).map_err(|error| format!("cannot read `{}`: {error}", file.display()))
+}
+
+/// Reads one message of a server: the entry in it, if that is what it is.
+pub fn entry_in(message: &[u8]) -> Result<Option<entry::Entry>, Malformed> {
+    Ok(match messages::read(message)? {
+        (_, messages::Answer::Entry(entry)) => Some(entry),
+        _ => None,
+    })
 }
 
 /// Where the servers are, and how their certificates are judged: by the host as the document names it.

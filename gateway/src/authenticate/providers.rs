@@ -16,7 +16,7 @@ use super::{
     certificates::Certificates,
     challenge::{Cause, Challenges},
     credential::Credential,
-    directory::Directory,
+    directory::{self, Directory},
     oidc::OidcProvider,
 };
 use crate::refusal::Refusal;
@@ -93,6 +93,15 @@ impl Providers {
                 directory.forget();
             }
         }
+    }
+
+    /// How the directories are.
+    pub fn directories(&self, now: SystemTime) -> Vec<(String, directory::Status)> {
+        let directories = self.all.iter().filter_map(|provider| match &provider.judge {
+            Judge::Directory(directory) => Some((provider.label.clone(), directory.status(now))),
+            _ => None,
+        });
+        directories.collect()
     }
 
     /// What a provider is called in metrics: `inference/sso`.

@@ -33,6 +33,12 @@ spec:
   targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]
   authentication: {anonymous: {}}
 ---
+# Nobody is asked: what is counted of directories is shown all the same.
+apiVersion: portcullis.dev/v1alpha1
+kind: IdentityProvider
+metadata: {name: directory}
+spec: {ldap: {urls: ['ldaps://127.0.0.1:1'], bindAs: '{username}@corp.example'}}
+---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: models}

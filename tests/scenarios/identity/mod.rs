@@ -6,6 +6,7 @@ mod certificates;
 mod directory;
 mod directory_ad;
 mod directory_faults;
+mod directory_gateway;
 mod dpop;
 mod introspection;
 mod jwks;

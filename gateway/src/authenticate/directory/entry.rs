@@ -50,12 +50,12 @@ impl Entry {
 
     /// The values that are names. One that no document can say (too long, not UTF-8, with control characters) is left
     /// out: no rule can allow or deny it.
-    pub(super) fn names(&self, attribute: &str) -> impl Iterator<Item = &str> {
+    pub fn names(&self, attribute: &str) -> impl Iterator<Item = &str> {
         self.values(attribute).filter_map(name)
     }
 
     /// The one name in this attribute; none where there are several, or one that is no name.
-    pub(super) fn one_name(&self, attribute: &str) -> Option<&str> {
+    pub fn one_name(&self, attribute: &str) -> Option<&str> {
         let mut values = self.values(attribute);
         let value = values.next()?;
         if values.next().is_some() { None } else { name(value) }

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use portcullis_mesh::telemetry::{Kind, Page, Registry};
+
 /// What became of looking somebody up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lookup {
@@ -75,5 +77,49 @@ impl Counters {
     /// Since it was last asked.
     pub(super) fn take_oldest_in_use(&self) -> Duration {
         Duration::from_millis(self.oldest_in_use.swap(0, Ordering::Relaxed))
+    }
+}
+
+/// Adds the state of directories to every page of metrics; `directories` is asked each time.
+pub fn show(registry: &Registry, directories: impl Fn() -> Vec<(String, Status)> + Send + Sync + 'static) {
+    registry.collect(move |page| write(page, &directories()));
+}
+
+/// Name, help, unit and value.
+type ShownGauge = (&'static str, &'static str, &'static str, fn(&Status) -> f64);
+
+fn write(page: &mut Page, directories: &[(String, Status)]) {
+    let gauges: [ShownGauge; 5] = [
+        ("portcullis_directory_servers", "Servers of a directory.", "", |status| status.servers as f64),
+        (
+            "portcullis_directory_servers_up",
+            "Servers of a directory that answered when they were last asked.",
+            "",
+            |status| status.servers_up as f64,
+        ),
+        ("portcullis_directory_fit", "Whether groups can be found the way the document says: 1, or 0.", "", |status| {
+            f64::from(u8::from(status.problem.is_none()))
+        }),
+        (
+            "portcullis_directory_oldest_answer_seconds",
+            "Age of the oldest answer that was used since the last scrape.",
+            "seconds",
+            |status| status.oldest_in_use.as_secs_f64(),
+        ),
+        ("portcullis_directory_throttled", "People whose attempts are answered here.", "", |status| {
+            status.throttled as f64
+        }),
+    ];
+    for (name, help, unit, value) in gauges {
+        page.family(name, help, unit, Kind::Gauge);
+        for (provider, status) in directories {
+            page.gauge(&[("provider", provider)], value(status));
+        }
+    }
+    page.family("portcullis_directory_lookups", "Lookups of people, by what became of them.", "", Kind::Counter);
+    for (provider, status) in directories {
+        for (outcome, count) in status.lookups {
+            page.counter(&[("provider", provider), ("outcome", outcome)], count, 1);
+        }
     }
 }
