@@ -57,6 +57,16 @@ fn proofs_are_judged() {
 }
 
 #[test]
+fn key_sets_are_read_or_refused() {
+    drive("jwks");
+}
+
+#[test]
+fn credentials_are_read_or_refused() {
+    drive("jwt");
+}
+
+#[test]
 fn chunks_hold() {
     drive("chunks");
 }
@@ -93,7 +103,8 @@ fn event_streams_hold() {
 
 #[test]
 fn every_target_has_a_test_and_seeds() {
-    let tested = ["canonical", "chunks", "directory", "documents", "headers", "http1", "model", "proof", "sse"];
+    let tested =
+        ["canonical", "chunks", "directory", "documents", "headers", "http1", "jwks", "jwt", "model", "proof", "sse"];
     assert_eq!(checks::TARGETS.map(|(name, _)| name), tested);
     for name in tested {
         assert!(!seeds(name).is_empty(), "{name} has no seeds");

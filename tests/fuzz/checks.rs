@@ -21,6 +21,11 @@ use portcullis_gateway::{
         key::{ProofAlgorithm, ProofKey},
         replays::{Replays, Shown},
     },
+    authenticate::oidc::{
+        algorithm::Algorithm,
+        jwt::{Jwt, is_signed},
+        keys::KeySet,
+    },
     canonical::{Head, canonicalise},
     filters::hygiene,
     model::{GrpcScan, from_json, from_multipart},
@@ -37,13 +42,15 @@ use portcullis_policy::{check::check_sources, diagnostics, documents::Sources, s
 pub type Check = fn(&[u8]);
 
 /// The targets, by the names of their folders of seeds.
-pub const TARGETS: [(&str, Check); 9] = [
+pub const TARGETS: [(&str, Check); 11] = [
     ("canonical", canonical),
     ("chunks", chunks),
     ("directory", entries),
     ("documents", documents),
     ("headers", headers),
     ("http1", http1),
+    ("jwks", jwks),
+    ("jwt", jwt),
     ("model", model),
     ("proof", proof),
     ("sse", sse),
@@ -290,4 +297,30 @@ pub fn entries(input: &[u8]) {
         let words = [None, Some("account_disabled"), Some("account_expired")];
         assert!(words.contains(&closed(&entry, std::time::SystemTime::UNIX_EPOCH)));
     }
+}
+
+const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
+
+/// A key set is read or refused, the same way each time; what is left can be found, and nothing verifies by chance.
+pub fn jwks(input: &[u8]) {
+    let (Ok(first), Ok(second)) = (KeySet::parse(input, &ALGORITHMS), KeySet::parse(input, &ALGORITHMS)) else {
+        return;
+    };
+    assert!(first == second && !first.is_empty());
+    let text = String::from_utf8_lossy(input);
+    for name in text.split('"').map(Some).chain([None]) {
+        let Some(key) = first.find(name) else { continue };
+        for algorithm in ALGORITHMS {
+            assert!(!key.verify(algorithm, "message", "AAAA"));
+        }
+    }
+}
+
+/// A credential is read or refused; whatever it says, only its algorithm and type let it on.
+pub fn jwt(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let Ok(credential) = Jwt::read(text) else { return };
+    assert!(is_signed(text));
+    assert!(credential.judge_header(&[], &["at+jwt".into()]).is_err());
+    assert!(credential.judge_header(&ALGORITHMS, &[]).is_err());
 }
