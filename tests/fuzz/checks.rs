@@ -295,7 +295,7 @@ pub fn entries(input: &[u8]) {
         }
         assert!(stable_id(&entry).is_none_or(|id| said(&id)), "{entry:?}");
         let words = [None, Some("account_disabled"), Some("account_expired")];
-        assert!(words.contains(&closed(&entry, std::time::SystemTime::UNIX_EPOCH)));
+        assert!(words.contains(&closed(&entry, SystemTime::UNIX_EPOCH)));
     }
 }
 
