@@ -119,6 +119,12 @@ impl Providers {
         self.all.get(id.0 as usize).map_or(0, |provider| provider.judge.keys_generation())
     }
 
+    /// Whether what any of these says may be remembered.
+    pub fn remember(&self, taken: &[ProviderId]) -> bool {
+        let mut taken = taken.iter().filter_map(|id| self.all.get(id.0 as usize));
+        taken.any(|provider| provider.judge.remembers())
+    }
+
     /// Judges what is shown: each of `taken` is asked until one knows the caller; groups are added where a directory
     /// enriches it. `None`: nothing is shown that any of them looks at. Without a provider: none of them does.
     pub async fn judge(
@@ -250,6 +256,13 @@ impl Judge {
             Self::Directory(directory) => Some(Box::pin(Arc::clone(directory).run())),
             Self::Oidc(provider) => Some(Box::pin(Arc::clone(provider).run())),
             _ => None,
+        }
+    }
+
+    fn remembers(&self) -> bool {
+        match self {
+            Self::Oidc(provider) => !provider.spec().cache.fresh.is_zero(),
+            Self::Directory(_) | Self::ApiKeys(_) | Self::Certificates(_) => true,
         }
     }
 
