@@ -33,7 +33,7 @@ kind: AccessPolicy
 metadata: {name: open, namespace: default}
 spec:
   targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]
-  authentication: {anonymous: {}}
+  authentication: {anonymous: {actions: ['*']}}
 ";
 
 /// A Service of this name, its port 80 led to one address without TLS.

@@ -66,7 +66,7 @@ kind: AccessPolicy
 metadata: {name: open, namespace: default}
 spec:
   targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]
-  authentication: {anonymous: {}}
+  authentication: {anonymous: {actions: ['*']}}
 ";
 
 /// An InferenceBackend in the clear. `ports`: one endpoint each, with the port for gRPC where it is another.

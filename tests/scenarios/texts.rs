@@ -17,7 +17,7 @@ kind: AccessPolicy
 metadata: {name: open}
 spec:
   targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]
-  authentication: {anonymous: {}}
+  authentication: {anonymous: {actions: ['*']}}
 ---
 ";
 

@@ -536,5 +536,5 @@ kind: AccessPolicy
 metadata: {name: everyone, namespace: default}
 spec:
   targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: all}]
-  authentication: {anonymous: {}}
+  authentication: {anonymous: {actions: ['*']}}
 ";

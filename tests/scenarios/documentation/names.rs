@@ -31,7 +31,7 @@ kind: AccessPolicy
 metadata: {name: open}
 spec:
   targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]
-  authentication: {anonymous: {}}
+  authentication: {anonymous: {actions: ['*']}}
 ---
 # Nobody is asked: what is counted of directories is shown all the same.
 apiVersion: portcullis.dev/v1alpha1

@@ -49,7 +49,7 @@ kind: AccessPolicy
 metadata: {{name: everyone, namespace: hostile}}
 spec:
   targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: edge}}]
-  authentication: {{anonymous: {{}}}}
+  authentication: {{anonymous: {{actions: ['*']}}}}
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute

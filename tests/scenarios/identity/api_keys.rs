@@ -17,7 +17,7 @@ fn documents(keys: &str, origin: SocketAddr) -> String {
          {keys}}}}}\n---\n"
     );
     let taken = "authentication: {providers: [keys]}\n  authorization: {authenticated: {}}\n";
-    texts::PLAIN_GATEWAY.replace("authentication: {anonymous: {}}\n", taken)
+    texts::PLAIN_GATEWAY.replace("authentication: {anonymous: {actions: ['*']}}\n", taken)
         + &provider
         + &texts::service("app", "", &[origin])
         + &texts::route("/", "app", "")

@@ -40,7 +40,8 @@ impl Named {
         let mtls = mtls.replace("{LISTS}", &path.display().to_string());
         let taken = "authentication: {providers: [machines]}\n  authorization: {authenticated: {}}\n  upstream: {headers: \
                      {user: x-user, groups: x-groups}}\n";
-        let documents = texts::gateway(listener, &more).replace("authentication: {anonymous: {}}\n", taken)
+        let documents = texts::gateway(listener, &more)
+            .replace("authentication: {anonymous: {actions: ['*']}}\n", taken)
             + &format!(
                 "apiVersion: portcullis.dev/v1alpha1\nkind: IdentityProvider\nmetadata: {{name: machines}}\nspec: {{mtls: \
                  {mtls}}}\n---\n"
@@ -198,7 +199,7 @@ async fn a_certificate_that_is_revoked_is_refused_on_the_connection_that_it_open
 
 #[tokio::test]
 async fn a_route_whose_clients_are_never_asked_for_a_certificate_is_a_mistake() {
-    let documents = texts::PLAIN_GATEWAY.replace("{anonymous: {}}", "{providers: [machines]}")
+    let documents = texts::PLAIN_GATEWAY.replace("{anonymous: {actions: ['*']}}", "{providers: [machines]}")
         + "apiVersion: portcullis.dev/v1alpha1\nkind: IdentityProvider\nmetadata: {name: machines}\nspec: {mtls: \
            {trustDomain: corp.example}}\n---\n"
         + &texts::service("app", "", &[([127, 0, 0, 1], 9).into()])

@@ -103,7 +103,7 @@ fn documents(keys: &str, backends: &str, roles: &str) -> Documents {
         "apiVersion: portcullis.dev/v1alpha1\nkind: IdentityProvider\nmetadata: {{name: keys}}\nspec: {{apiKeys: {{file: \
          {keys}}}}}\n---\n"
     );
-    let gateway = texts::PLAIN_GATEWAY.replace("{anonymous: {}}", "{providers: [keys]}");
+    let gateway = texts::PLAIN_GATEWAY.replace("{anonymous: {actions: ['*']}}", "{providers: [keys]}");
     let mut text = gateway + &provider + backends;
     for role in read_yaml(roles).unwrap().iter().flat_map(|list| list.as_array().unwrap()) {
         let (name, rules) = (role["name"].as_str().unwrap(), &role["rules"]);

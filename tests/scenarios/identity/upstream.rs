@@ -39,7 +39,7 @@ impl Telling {
         let upstream = if upstream.is_empty() { String::new() } else { format!("  upstream: {upstream}\n") };
         let taken =
             format!("authentication: {{providers: [keys]}}\n  authorization: {{authenticated: {{}}}}\n{upstream}");
-        let documents = texts::PLAIN_GATEWAY.replace("authentication: {anonymous: {}}\n", &taken)
+        let documents = texts::PLAIN_GATEWAY.replace("authentication: {anonymous: {actions: ['*']}}\n", &taken)
             + &provider
             + &texts::service("app", "", &[origin.address()])
             + &texts::route("/", "app", filters);

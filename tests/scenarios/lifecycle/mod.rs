@@ -73,7 +73,7 @@ kind: AccessPolicy
 metadata: {{name: open-{name}}}
 spec:
   targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: {name}}}]
-  authentication: {{anonymous: {{}}}}
+  authentication: {{anonymous: {{actions: ['*']}}}}
 "
     )
 }

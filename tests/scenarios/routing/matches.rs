@@ -347,7 +347,7 @@ kind: AccessPolicy
 metadata: {{name: second, namespace: default}}
 spec:
   targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: second}}]
-  authentication: {{anonymous: {{}}}}
+  authentication: {{anonymous: {{actions: ['*']}}}}
 {}{}{}{}{}",
         service("origin", origin.address()),
         route("first", "[]", &[rule("first-gateway", "[{path: {value: /}}]")]),

@@ -128,7 +128,7 @@ fn ours(all: &[Value]) -> Vec<Value> {
                 "metadata": {"name": name, "namespace": namespace},
                 "spec": {
                     "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": name}],
-                    "authentication": {"anonymous": {}},
+                    "authentication": {"anonymous": {"actions": ["*"]}},
                 },
             })),
             Some("Namespace") => documents.push(json!({
