@@ -1,6 +1,8 @@
 //! What it costs to judge a signed credential of 1,650 bytes with 20 groups, from its text to a caller:
 //! `cargo bench -p portcullis-gateway --bench credentials`.
 
+#![expect(clippy::expect_used, reason = "a measurement of credentials that are good")]
+
 use std::{
     hint::black_box,
     sync::Arc,

@@ -71,7 +71,7 @@ mod tests {
         stream.extend([0x82, 126, 1, 0]);
         stream.extend([7; 256]);
         stream.extend([0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
-        stream.extend([7; 65_536]);
+        stream.extend(vec![7; 65_536]);
         stream.extend([0x81, 0x83, 1, 2, 3, 4, b'a', b'b', b'c']);
         let ends = [0, 7, 9, 9 + 4 + 256, 9 + 4 + 256 + 10 + 65_536, stream.len()];
         for step in [1, 2, 3, 7, 1000, stream.len()] {

@@ -238,6 +238,8 @@ pub(super) fn covers(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::expect_used, reason = "tests")]
+
     use std::collections::BTreeSet;
 
     use proptest::prelude::*;

@@ -38,6 +38,8 @@ fn after(address: IpAddr) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::expect_used, reason = "tests")]
+
     use std::collections::BTreeSet;
 
     use proptest::prelude::*;

@@ -181,11 +181,9 @@ async fn one_question_is_asked_for_many_requests() {
 async fn a_failure_is_not_remembered_and_needs_no_restart() {
     let works = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&works);
-    let issuer = Issuer::start(move |_| match switch.load(SeqCst) {
-        true => said("scope", json!("chat")),
-        false => answer("503 Busy", ""),
-    })
-    .await;
+    let issuer =
+        Issuer::start(move |_| if switch.load(SeqCst) { said("scope", json!("chat")) } else { answer("503 Busy", "") })
+            .await;
     let site = Site::start(&issuer.provider("30s"), POLICY).await;
     let refused = site.request("GET /v1/things", "authorization: Bearer opaque\r\n", None).await;
     assert_eq!(refused.status, 503);
@@ -221,9 +219,8 @@ async fn a_silent_issuer_costs_a_bounded_time_and_holds_nobody_else_up() {
 async fn a_stream_ends_when_its_credential_is_revoked() {
     let revoked = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&revoked);
-    let issuer = Issuer::start(move |_| match switch.load(SeqCst) {
-        true => answer("200 OK", r#"{"active":false}"#),
-        false => said("scope", json!("chat")),
+    let issuer = Issuer::start(move |_| {
+        if switch.load(SeqCst) { answer("200 OK", r#"{"active":false}"#) } else { said("scope", json!("chat")) }
     })
     .await;
     let site = Site::start_before(&issuer.provider("1s"), POLICY, |_| {
