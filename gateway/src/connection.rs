@@ -19,7 +19,7 @@ use portcullis_mesh::{
     listen::{self, Admission, Afterwards},
     tls::{self, Accepted, Deadlines, PeerCertificate},
 };
-use portcullis_policy::snapshot::{Access, Listener, ListenerProtocol, Scheme};
+use portcullis_policy::snapshot::{Access, ClientValidation, Listener, ListenerProtocol, Scheme};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -60,13 +60,26 @@ pub struct Connection {
     doorway: Rc<Doorway>,
     admission: RefCell<Admission>,
     server_name: Option<Arc<str>>,
+    /// How the certificate was judged.
+    pub validated_by: Option<Rc<ClientValidation>>,
     /// The listener of the server name, found again when the revision changes.
-    admitted: Cell<(u64, Option<usize>)>,
+    admitted: Cell<Admitted>,
+}
+
+/// What a handshake came to.
+struct Handshake {
+    server_name: Option<Arc<str>>,
+    certificate: PeerCertificate,
+    validated_by: Option<Rc<ClientValidation>>,
 }
 
 impl Connection {
-    fn new(came: Came, scheme: Scheme, server_name: Option<Arc<str>>, certificate: PeerCertificate) -> Self {
+    /// `handshake`: none over plain HTTP.
+    fn new(came: Came, handshake: Option<Handshake>) -> Self {
         let Came { worker, doorway, metrics, remote, admission } = came;
+        let scheme = if handshake.is_some() { Scheme::Https } else { Scheme::Http };
+        let nothing = Handshake { server_name: None, certificate: PeerCertificate::Absent, validated_by: None };
+        let Handshake { server_name, certificate, validated_by } = handshake.unwrap_or(nothing);
         let client = HeaderValue::from_str(&remote.ip().to_string());
         let listener_port = doorway.port.borrow().port;
         Self {
@@ -84,7 +97,8 @@ impl Connection {
             doorway,
             admission: RefCell::new(admission),
             server_name,
-            admitted: Cell::new((0, None)),
+            validated_by,
+            admitted: Cell::default(),
         }
     }
 
@@ -107,24 +121,45 @@ impl Connection {
     }
 
     /// The listener that answers for `host`. Over TLS it must be the one that the handshake was made with: its
-    /// certificate, its demands on clients.
+    /// certificate, its demands on clients. If these are others now, a new handshake is due: a certificate that counted
+    /// once must not outlive the authority that made it count.
     pub fn listener_for<'l>(&self, live: &'l Live, host: &str) -> Result<&'l Listener, Refusal> {
         let index = live.listener(&self.doorway.port.borrow(), Some(host));
-        if self.scheme == Scheme::Https && self.admitted(live) != index {
-            return Err(Refusal::misdirected());
+        if self.scheme == Scheme::Https {
+            let admitted = self.admitted(live);
+            if admitted.listener != index {
+                return Err(Refusal::misdirected());
+            }
+            if admitted.is_outdated {
+                return Err(Refusal::misdirected().closing());
+            }
         }
         index.and_then(|index| live.snapshot.listeners.get(index)).ok_or_else(Refusal::route_not_found)
     }
 
-    fn admitted(&self, live: &Live) -> Option<usize> {
-        let (generation, index) = self.admitted.get();
-        if generation == live.generation {
-            return index;
+    fn admitted(&self, live: &Live) -> Admitted {
+        let admitted = self.admitted.get();
+        if admitted.generation == live.generation {
+            return admitted;
         }
         let index = live.listener(&self.doorway.port.borrow(), self.server_name.as_deref());
-        self.admitted.set((live.generation, index));
-        index
+        let asks = index.and_then(|index| live.snapshot.listeners.get(index)).and_then(Listener::client_validation);
+        let is_outdated = asks != self.validated_by.as_deref();
+        let admitted = Admitted { generation: live.generation, listener: index, is_outdated };
+        self.admitted.set(admitted);
+        admitted
     }
+}
+
+/// Where a handshake lets a connection in.
+#[derive(Debug, Clone, Copy, Default)]
+struct Admitted {
+    /// The revision that this is said of.
+    generation: u64,
+    /// The listener of the server name.
+    listener: Option<usize>,
+    /// It asks something else of clients than it did at the handshake.
+    is_outdated: bool,
 }
 
 /// What is known of a connection before anything was read from it.
@@ -162,9 +197,10 @@ async fn serve(worker: Rc<Worker>, doorway: Rc<Doorway>, connection: listen::Con
     let _open = metrics.connection_opened(&worker);
     let listen::Connection { stream, peer: remote, admission } = connection;
     let mut came = Came { worker: worker.clone(), doorway, metrics: metrics.clone(), remote, admission };
-    let tls = worker.live().tls(&port).cloned();
-    let Some(tls) = tls else {
-        let connection = Connection::new(came, Scheme::Http, None, PeerCertificate::Absent);
+    let at_first = worker.live();
+    let Some(tls) = at_first.tls(&port).cloned() else {
+        drop(at_first);
+        let connection = Connection::new(came, None);
         let ended = mesh_http::serve(Io::Tcp(stream), Spoken::Unknown, &connection, &worker.limits, &seat).await;
         log_end(remote, &ended);
         return;
@@ -178,7 +214,10 @@ async fn serve(worker: Rc<Worker>, doorway: Rc<Doorway>, connection: listen::Con
         Ok(Accepted::Passthrough { stream, prelude, sni, .. }) => {
             relay(&worker, &port, Io::Tcp(stream.into_inner()), &prelude, sni.as_deref()).await;
         }
-        Ok(Accepted::Terminated { stream, peer, .. }) => {
+        Ok(Accepted::Terminated { stream, peer, listener }) => {
+            let asked = at_first.snapshot.listeners.get(listener).and_then(Listener::client_validation);
+            let validated_by = asked.cloned().map(Rc::new);
+            drop(at_first);
             let live = worker.live();
             let listener = live.listener(&port, peer.sni.as_deref());
             let protocol = listener.and_then(|index| live.snapshot.listeners.get(index)).map(|l| l.protocol);
@@ -188,7 +227,9 @@ async fn serve(worker: Rc<Worker>, doorway: Rc<Doorway>, connection: listen::Con
                 return relay(&worker, &port, io, &[], peer.sni.as_deref()).await;
             }
             let spoken = if peer.is_h2() { Spoken::H2 } else { Spoken::H1 };
-            let connection = Connection::new(came, Scheme::Https, peer.sni.as_deref().map(Arc::from), peer.certificate);
+            let server_name = peer.sni.as_deref().map(Arc::from);
+            let handshake = Handshake { server_name, certificate: peer.certificate, validated_by };
+            let connection = Connection::new(came, Some(handshake));
             let ended = mesh_http::serve(io, spoken, &connection, &worker.limits, &seat).await;
             log_end(remote, &ended);
         }

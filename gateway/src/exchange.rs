@@ -57,6 +57,7 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
         headers: &request.headers,
         source: connection.source,
         certificate: &connection.certificate,
+        validated_by: connection.validated_by.as_ref(),
     };
     let passage = permit(&live, listener, &matched, authenticated, &wanted, record)?;
     // Admission (limits, budgets) and the screening of what goes in stand here.

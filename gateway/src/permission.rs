@@ -20,7 +20,7 @@ use portcullis_policy::{
     authorize::{AboutModel, Caller, Denial, Permit, Question, authorize_with, shows_model},
     resolve::about_model,
     roles::Standing,
-    snapshot::{Access, ListenerId, Rule},
+    snapshot::{Access, ClientValidation, ListenerId, Rule},
 };
 
 use crate::{
@@ -52,6 +52,8 @@ pub struct Wanted<'r> {
     pub source: IpAddr,
     /// The certificate of its connection.
     pub certificate: &'r PeerCertificate,
+    /// How that was judged.
+    pub validated_by: Option<&'r Rc<ClientValidation>>,
 }
 
 /// What let an exchange in. Without it nothing is forwarded.
@@ -74,6 +76,7 @@ struct Asked {
     headers: Option<HeaderMap>,
     source: IpAddr,
     certificate: PeerCertificate,
+    validated_by: Option<Rc<ClientValidation>>,
     held: Option<Held>,
 }
 
@@ -103,6 +106,7 @@ impl<'s> Passage<'s> {
             headers: live.snapshot.roles.looks_at_headers().then(|| headers.clone()),
             source,
             certificate: wanted.certificate.clone(),
+            validated_by: wanted.validated_by.cloned(),
             held: authenticated.held().cloned(),
         });
         Ok(Self { permit, listener, rule, authenticated, action, asked })
@@ -252,6 +256,12 @@ impl Watched {
     async fn judge(&self, live: &Live, now: SystemTime) -> Result<(), &'static str> {
         let caller = self.caller.borrow().clone();
         let Some(principal) = caller.principal() else { return Ok(()) };
+        let is_asked_at = self.ask_at.get();
+        let mut listeners = live.snapshot.listeners.iter();
+        let listener = listeners.find(|listener| listener.id == self.listener).ok_or("route_gone")?;
+        if listener.client_validation() != self.asked.validated_by.as_deref() {
+            return Err("certificate_authorities");
+        }
         let credential = self.asked.held.as_ref().map(Held::credential);
         let shown = ShownAgain {
             credential: credential.as_ref(),
@@ -267,7 +277,10 @@ impl Watched {
         })?;
         *self.caller.borrow_mut() = caller;
         self.generation.set(live.generation);
-        self.ask_at.set(Instant::now().checked_add(fresh.max(RECHECK_INTERVAL)));
+        // Unless somebody wants it to be asked again meanwhile.
+        if self.ask_at.get() == is_asked_at {
+            self.ask_at.set(Instant::now().checked_add(fresh.max(RECHECK_INTERVAL)));
+        }
         Ok(())
     }
 }

@@ -102,6 +102,16 @@ pub struct Listener {
     pub tls_routes: TlsRouteTable,
 }
 
+impl Listener {
+    /// How clients' certificates are judged; `None`: nobody is asked for one.
+    pub fn client_validation(&self) -> Option<&ClientValidation> {
+        match &self.tls {
+            Some(TlsMode::Terminate(termination)) => termination.client.as_ref(),
+            Some(TlsMode::Passthrough) | None => None,
+        }
+    }
+}
+
 /// `inference/edge/https`: namespace, Gateway, listener.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ListenerId {

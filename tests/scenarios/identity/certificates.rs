@@ -3,13 +3,14 @@
 use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use portcullis_tests::harness::{
-    Gateway, Options, Origin, RawClient, Tls, eventually,
+    Gateway, Options, Origin, PATIENCE, RawClient, Tls, eventually,
     pki::{self, Authority, Identity, Usage},
 };
 use rcgen::{DistinguishedName, DnType};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
 
-use crate::texts;
+use crate::{edge::Puppet, texts};
 
 const SERIAL: u64 = 4711;
 
@@ -21,13 +22,20 @@ struct Named {
     clients: Authority,
     origin: Origin,
     lists: PathBuf,
+    documents: String,
 }
 
 impl Named {
     /// `mtls`: the provider, as it is written; `{LISTS}` in it is the file of revocation lists.
     async fn start(mtls: &str, lists: impl Fn(&Authority) -> String) -> Self {
-        let (site, clients) = (Authority::new("site"), Authority::new("clients"));
         let origin = Origin::answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+        let address = origin.address();
+        Self::before(origin, address, mtls, lists).await
+    }
+
+    /// The same, before a backend of one's own.
+    async fn before(origin: Origin, backend: SocketAddr, mtls: &str, lists: impl Fn(&Authority) -> String) -> Self {
+        let (site, clients) = (Authority::new("site"), Authority::new("clients"));
         let folder = Arc::new(TempDir::new().unwrap());
         let path = folder.path().join("lists.pem");
         fs::write(&path, lists(&clients)).unwrap();
@@ -50,12 +58,12 @@ impl Named {
             + "---\n"
             + &pki::config_map("default", "clients", &clients.pem)
             + "---\n"
-            + &texts::service("app", "", &[origin.address()])
+            + &texts::service("app", "", &[backend])
             + &texts::route("/", "app", "");
         let options = Options { folder: Some(folder), ..Options::default() };
-        let gateway = Gateway::start(&documents.into(), options).await;
+        let gateway = Gateway::start(&documents.clone().into(), options).await;
         let address = gateway.addr("default/edge", 443).await;
-        Self { gateway, address, site, clients, origin, lists: path }
+        Self { gateway, address, site, clients, origin, lists: path, documents }
     }
 
     async fn connect(&self, identity: Option<&Identity>) -> RawClient {
@@ -81,6 +89,13 @@ impl Named {
         let before = readings().await;
         fs::write(&self.lists, lists).unwrap();
         eventually("the lists are read again", async || readings().await > before).await;
+    }
+
+    /// Takes the certificates of another authority from now on.
+    async fn trust(&self, clients: &Authority) {
+        let old = pki::config_map("default", "clients", &self.clients.pem);
+        let new = pki::config_map("default", "clients", &clients.pem);
+        self.gateway.rewrite(&self.documents.replace(&old, &new).into()).await;
     }
 
     async fn rejections(&self, word: &str) -> f64 {
@@ -195,6 +210,38 @@ async fn a_certificate_that_is_revoked_is_refused_on_the_connection_that_it_open
     fs::write(&named.lists, "no list at all").unwrap();
     eventually("rubbish is refused", async || named.gateway.snapshot().await["state"] == "stale").await;
     assert_eq!(named.status(Some(&revoked)).await, 401);
+}
+
+#[tokio::test]
+async fn a_certificate_does_not_outlive_its_authority_on_the_connection_that_it_opened() {
+    let named = Named::start("{trustDomain: corp.example}", nothing).await;
+    let another = Authority::new("clients");
+    let id = ["spiffe://corp.example/a"];
+    let (of_old, of_new) = (named.clients.client(&id), another.client(&id));
+    let mut client = named.connect(Some(&of_old)).await;
+    assert_eq!(ask(&mut client, "").await, 200);
+    named.trust(&another).await;
+    // A new handshake is due, and says that it counts no longer.
+    eventually("the connection is refused", async || ask(&mut client, "").await == 421).await;
+    assert!(client.read_until_close(PATIENCE).await.unwrap().is_empty());
+    assert_eq!(named.status(Some(&of_old)).await, 401);
+    assert_eq!(named.status(Some(&of_new)).await, 200);
+}
+
+#[tokio::test]
+async fn an_open_answer_does_not_outlive_the_authority_of_its_certificate() {
+    let puppet = Puppet::start().await;
+    let unused = Origin::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let named = Named::before(unused, puppet.address(), "{trustDomain: corp.example}", nothing).await;
+    let mut client = named.connect(Some(&named.clients.client(&["spiffe://corp.example/a"]))).await;
+    client.send("GET / HTTP/1.1\r\nhost: app.test\r\n\r\n").await;
+    let (_, mut origin) = puppet.request().await;
+    let stream = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    origin.write_all(format!("{stream}8\r\ndata: 1\n\r\n").as_bytes()).await.unwrap();
+    assert_eq!(client.head().await.status, 200);
+    named.trust(&Authority::new("clients")).await;
+    client.read_until_close(PATIENCE).await.expect("the stream ends");
+    assert_eq!(named.gateway.metric("portcullis_refusals_total", &[r#"code="permission_lost""#]).await, 1.0);
 }
 
 #[tokio::test]
