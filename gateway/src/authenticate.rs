@@ -286,6 +286,7 @@ async fn judge(
             return Ok(Some(authenticated));
         }
     }
+    let begun = worker.remembered.borrow().begin();
     let Some((provider, judged)) = live.providers.judge(&taken.providers, shown).await else { return Ok(None) };
     let label = provider.map_or("none", |provider| live.providers.label(provider));
     worker.metrics.authentication(label, judged.as_ref().map_or_else(Rejection::word, |_| "ok"));
@@ -293,7 +294,8 @@ async fn judge(
     if let (Some(fingerprint), Some(provider)) = (fingerprint, provider)
         && !authenticated.fresh.is_zero()
     {
-        worker.remembered.borrow_mut().keep(fingerprint, provider, &authenticated, live, Instant::now());
+        let known = (provider, &authenticated);
+        worker.remembered.borrow_mut().keep(fingerprint, known, begun, live, Instant::now());
     }
     Ok(Some(authenticated))
 }

@@ -193,6 +193,11 @@ impl Introspection {
         }
     }
 
+    /// Drops what the issuer said: it is asked again about every credential.
+    pub fn forget(&self) {
+        lock(&self.shared.answers).forget();
+    }
+
     /// What the issuer says of an opaque credential, if that makes it good here. `discovered`: the endpoint, where the
     /// document leaves it to the issuer. Whether the credential is bound to something, who calls must look.
     pub async fn judge(

@@ -95,6 +95,13 @@ impl OidcProvider {
         self.issuer.generation()
     }
 
+    /// Drops what the issuer said of opaque credentials. Its keys are kept: they say nothing of any caller.
+    pub fn forget(&self) {
+        if let Some(introspection) = &self.introspection {
+            introspection.forget();
+        }
+    }
+
     /// How its keys are, for metrics and pages.
     pub fn status(&self) -> Status {
         self.issuer.status()
@@ -209,6 +216,8 @@ impl OidcProvider {
             return Err(Rejection::Invalid("expired"));
         }
         let Some(Credential::Bearer(text) | Credential::Dpop { access: text, .. }) = credential else {
+            // The document may take other audiences, clients or ages than when the exchange began.
+            claims::judge(&principal.claims, &self.spec, now).map_err(Rejection::Invalid)?;
             return self.known(principal.claims.clone(), principal.method, now);
         };
         if !jwt::is_signed(text) {

@@ -89,8 +89,11 @@ impl Providers {
     /// Forgets what providers have said of callers, so that they are asked again.
     pub fn forget(&self) {
         for provider in &self.all {
-            if let Judge::Directory(directory) = &provider.judge {
-                directory.forget();
+            match &provider.judge {
+                Judge::Directory(directory) => directory.forget(),
+                Judge::Oidc(provider) => provider.forget(),
+                // They are judged each time.
+                Judge::ApiKeys(_) | Judge::Certificates(_) => {}
             }
         }
     }

@@ -10,7 +10,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use foldhash::HashMap;
 use portcullis_policy::snapshot::ProviderId;
 
-use super::{Authenticated, Shown, credential::Credential};
+use super::{Authenticated, Shown, credential::Credential, oidc::issuer::generations};
 use crate::live::Live;
 
 /// How many credentials a worker remembers; twice as many are held while the older half is forgotten.
@@ -54,8 +54,18 @@ impl Fingerprint {
 pub struct Remembered {
     /// The revision of the documents under which all of it was learnt.
     generation: u64,
+    /// How often everything was forgotten.
+    forgotten: u64,
     young: HashMap<Fingerprint, Entry>,
     old: HashMap<Fingerprint, Entry>,
+}
+
+/// When a judgement began: what it comes to counts for later requests only if nothing it was made of has changed since.
+#[derive(Debug, Clone, Copy)]
+pub struct Begun {
+    forgotten: u64,
+    /// The number that the next change of any issuer's keys gets.
+    keys: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -96,25 +106,38 @@ impl Remembered {
         Some((entry.provider, entry.authenticated.clone()))
     }
 
+    /// A judgement begins.
+    pub fn begin(&self) -> Begun {
+        Begun { forgotten: self.forgotten, keys: generations() }
+    }
+
     /// Remembers who showed this credential.
     pub fn keep(
         &mut self,
         fingerprint: Fingerprint,
-        provider: ProviderId,
-        authenticated: &Authenticated,
+        (provider, authenticated): (ProviderId, &Authenticated),
+        begun: Begun,
         live: &Live,
         now: Instant,
     ) {
+        let keys = live.providers.keys_generation(provider);
+        if self.forgotten != begun.forgotten || keys >= begun.keys {
+            return;
+        }
         self.follow(live);
         self.make_room();
-        let keys = live.providers.keys_generation(provider);
         // Beyond what a clock can tell there is no end.
         let Some(until) = now.checked_add(authenticated.fresh()) else { return };
         self.young.insert(fingerprint, Entry { provider, keys, authenticated: authenticated.clone(), until });
     }
 
-    /// Forgets everything.
+    /// Forgets everything, and what is being judged now.
     pub fn forget(&mut self) {
+        self.forgotten += 1;
+        self.clear();
+    }
+
+    fn clear(&mut self) {
         self.young.clear();
         self.old.clear();
     }
@@ -122,7 +145,7 @@ impl Remembered {
     fn follow(&mut self, live: &Live) {
         if self.generation != live.generation {
             self.generation = live.generation;
-            self.forget();
+            self.clear();
         }
     }
 
@@ -130,5 +153,49 @@ impl Remembered {
         if self.young.len() >= REMEMBERED_MAX {
             self.old = std::mem::take(&mut self.young);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::{path::Path, sync::Arc, time::Duration};
+
+    use portcullis_policy::{check::check_sources, documents::Sources};
+
+    use super::*;
+    use crate::tls::TlsState;
+
+    fn live() -> Live {
+        let report = check_sources(&Sources::default());
+        let tls = TlsState::new(Path::new("/nonexistent"));
+        Live::build(Arc::new(report.snapshot), None, &tls, Instant::now()).unwrap()
+    }
+
+    #[test]
+    fn what_was_being_judged_while_all_was_forgotten_is_not_remembered() {
+        let (live, now, time) = (live(), Instant::now(), SystemTime::UNIX_EPOCH);
+        let known = Authenticated { fresh: Duration::from_secs(30), ..Authenticated::nobody() };
+        let (mut remembered, fingerprint, provider) = (Remembered::default(), Fingerprint([7; 32]), ProviderId(0));
+        let begun = remembered.begin();
+        remembered.forget();
+        remembered.keep(fingerprint, (provider, &known), begun, &live, now);
+        assert!(remembered.find(&fingerprint, &live, now, time).is_none());
+        let begun = remembered.begin();
+        remembered.keep(fingerprint, (provider, &known), begun, &live, now);
+        assert!(remembered.find(&fingerprint, &live, now, time).is_some());
+        assert!(remembered.find(&fingerprint, &live, now + Duration::from_secs(30), time).is_none());
+    }
+
+    #[test]
+    fn what_was_judged_by_keys_that_changed_meanwhile_is_not_remembered() {
+        let (live, now, time) = (live(), Instant::now(), SystemTime::UNIX_EPOCH);
+        let known = Authenticated { fresh: Duration::from_secs(30), ..Authenticated::nobody() };
+        let (mut remembered, fingerprint, provider) = (Remembered::default(), Fingerprint([7; 32]), ProviderId(0));
+        // As if the provider's keys had got the next number while its answer was waited for.
+        let begun = Begun { keys: live.providers.keys_generation(provider), ..remembered.begin() };
+        remembered.keep(fingerprint, (provider, &known), begun, &live, now);
+        assert!(remembered.find(&fingerprint, &live, now, time).is_none());
     }
 }

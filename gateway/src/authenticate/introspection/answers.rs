@@ -83,6 +83,11 @@ impl Answers {
         Answer::Active { claims, until }
     }
 
+    /// Drops everything.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+
     /// Drops what does not count any more.
     pub fn sweep(&mut self, now: Instant) {
         self.active.retain(|active| now < active.until, |active| active.bytes);

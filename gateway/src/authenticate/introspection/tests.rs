@@ -124,6 +124,19 @@ async fn what_the_issuer_calls_good_is_good_and_it_is_asked_as_the_rfc_says() {
 }
 
 #[tokio::test]
+async fn what_was_said_can_be_forgotten() {
+    let provider = Provider::start(|_| issuer::json(&good())).await;
+    let asking = Asking::of(&provider, Duration::from_secs(30));
+    for _ in 0..2 {
+        assert!(asking.judge("opaque").await.is_ok());
+    }
+    assert_eq!(provider.requests().len(), 1);
+    asking.introspection.forget();
+    assert!(asking.judge("opaque").await.is_ok());
+    assert_eq!(provider.requests().len(), 2);
+}
+
+#[tokio::test]
 async fn what_is_not_active_is_refused() {
     assert_eq!(judged(json!({"active": false})).await, invalid("inactive"));
     assert_eq!(judged(with("active", json!(false))).await, invalid("inactive"));

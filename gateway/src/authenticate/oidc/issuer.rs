@@ -490,6 +490,11 @@ fn url_of(document: &Map<String, Value>, name: &str) -> Result<Option<HttpsUrl>,
     }
 }
 
+/// The number that the next change of any issuer's keys gets.
+pub fn generations() -> u64 {
+    GENERATIONS.load(Ordering::Relaxed)
+}
+
 fn next_generation() -> u64 {
     GENERATIONS.fetch_add(1, Ordering::Relaxed)
 }

@@ -176,6 +176,13 @@ async fn an_open_exchange_ends_with_its_credential() {
         let over = provider.renew(principal, shown, now() + Duration::from_secs(330)).await;
         assert_eq!(over.unwrap_err(), Rejection::Invalid("expired"));
     }
+    // Nor where the document takes another audience now, whether or not the credential is still at hand.
+    let elsewhere = Spec { audiences: vec!["https://elsewhere.corp.example".into()], ..spec() };
+    let elsewhere = self::provider(elsewhere, folder.path(), &[&EDDSA]);
+    for shown in [None, Some(&credential)] {
+        let renewed = elsewhere.renew(principal, shown, now()).await;
+        assert_eq!(renewed.unwrap_err(), Rejection::Invalid("audience"));
+    }
     // With the issuer's other keys it does not count any more.
     let folder = tempfile::tempdir().unwrap();
     let rotated = self::provider(spec(), folder.path(), &[&ES256]);
