@@ -11,6 +11,7 @@ mod ask;
 mod ber;
 pub mod entry;
 mod failure;
+mod fitness;
 mod groups;
 mod messages;
 mod name;
@@ -45,7 +46,8 @@ use tokio::{
 };
 
 use self::{
-    ask::{Fitness, Job, Question},
+    ask::{Job, Question},
+    fitness::Fitness,
     groups::KnownNames,
     name::{Username, is_password},
     password::{Password, TagKey},

@@ -213,6 +213,67 @@ async fn a_lying_server_is_refused_and_ends_nothing() {
     }
 }
 
+/// A message of this operation and number, with a success (RFC 4511 §4.1.9) and perhaps the cookie of another page.
+fn success(id: u8, operation: u8, cookie: bool) -> Vec<u8> {
+    let mut content = vec![2, 1, id, operation, 7, 0x0a, 1, 0, 4, 0, 4, 0];
+    if cookie {
+        content.extend([0xa0, 36, 0x30, 34, 4, 22]);
+        content.extend(b"1.2.840.113556.1.4.319");
+        content.extend([4, 8, 0x30, 6, 2, 1, 0, 4, 1, b'x']);
+    }
+    [vec![0x30, content.len() as u8], content].concat()
+}
+
+/// A server that knows everybody, and has always one more page of groups, without a group on it.
+fn endless(identity: &Identity) -> (LdapServer, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let config = Arc::new(identity.server_config(&[]));
+    let pages = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&pages);
+    let answer = move |request: &[u8]| {
+        let message =
+            if request[1] & 0x80 == 0 { &request[2..] } else { &request[2 + usize::from(request[1] & 0x7f)..] };
+        let (id, operation) = (message[2], message[3]);
+        if operation == 0x60 {
+            return success(id, 0x61, false);
+        }
+        if request.windows(22).any(|window| window == b"1.2.840.113556.1.4.319") {
+            counted.fetch_add(1, Ordering::Relaxed);
+            return success(id, 0x65, true);
+        }
+        let mut entry =
+            vec![2, 1, id, 0x64, 23, 4, 4, b'c', b'n', b'=', b'a', 0x30, 15, 0x30, 13, 4, 3, b'u', b'i', b'd', 0x31];
+        entry.extend([6, 4, 4, b'r', b'o', b'o', b't']);
+        [vec![0x30, entry.len() as u8], entry, success(id, 0x65, false)].concat()
+    };
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream.unwrap());
+            let answer = answer.clone();
+            std::thread::spawn(move || {
+                let mut bytes = [0; 4096];
+                while let Ok(count @ 1..) = stream.read(&mut bytes) {
+                    if stream.write_all(&answer(&bytes[..count])).and_then(|()| stream.flush()).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    (LdapServer { host: "127.0.0.1".into(), port, start_tls: false }, pages)
+}
+
+#[tokio::test]
+async fn pages_that_never_end_are_no_groups() {
+    let authority = Authority::new("corp");
+    let slapd = Slapd::corp(&authority, &SlapdSetup::new());
+    let (server, pages) = endless(&authority.server(&["127.0.0.1"]));
+    let at_work = AtWork::start(&LdapProvider { servers: vec![server], ..search_and_bind(&slapd, Nested::None) });
+    assert_eq!(at_work.login("root", PASSWORD).await.unwrap_err(), "too_many");
+    assert_eq!(pages.load(Ordering::Relaxed), 64);
+}
+
 #[tokio::test]
 async fn codes_that_mean_trouble_are_never_no_groups() {
     let faults = "retcode-item \"cn=busy\" 0x33\nretcode-item \"cn=unavailable\" 0x34\nretcode-item \"cn=timelimit\" \

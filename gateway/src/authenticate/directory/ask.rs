@@ -5,7 +5,7 @@
 
 use std::{
     hash::{BuildHasher as _, RandomState},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -16,7 +16,7 @@ use portcullis_policy::{
 };
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, sleep},
+    time::sleep,
 };
 
 use super::{
@@ -38,10 +38,6 @@ use crate::{authenticate::Rejection, random::Random};
 const UNDER_WAY_MAX: usize = 128;
 /// The pause between two looks at the servers.
 const CHECK_PAUSE: Duration = Duration::from_millis(200);
-/// For how long a way to find groups is known to work, or not to.
-const FITNESS_INTERVAL: Duration = Duration::from_mins(5);
-/// The same where it does not.
-const UNFITNESS_INTERVAL: Duration = Duration::from_secs(15);
 /// People are asked about one at a time in each of so many lanes.
 const LANES: usize = 256;
 
@@ -64,14 +60,6 @@ pub(super) struct Job {
 pub(super) struct Turns {
     lanes: Vec<tokio::sync::Mutex<()>>,
     hash: RandomState,
-}
-
-/// Whether groups can be found the way the document says.
-#[derive(Default)]
-pub(super) struct Fitness {
-    /// One at a time finds out.
-    known: tokio::sync::Mutex<Option<(Result<Resolver, String>, Instant)>>,
-    said: Mutex<(Option<&'static str>, Option<String>)>,
 }
 
 /// What a search for a person finds.
@@ -139,6 +127,10 @@ impl Directory {
     async fn answer_job(&self, job: Job) {
         let Job { question, now, reply } = job;
         let _turn = self.turns.of(question.key()).await;
+        if reply.as_ref().is_some_and(oneshot::Sender::is_closed) {
+            // Whoever asked has gone before the first server was asked: when none answers, those who still wait come sooner.
+            return;
+        }
         let answer = match &question {
             Question::Login { username, password, tag } => self.ask_login(username, password, tag, now).await,
             Question::Lookup { username } => self.ask_lookup(username, now).await,
@@ -459,58 +451,5 @@ impl Turns {
     async fn of(&self, key: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         let lane = self.lanes.get(self.hash.hash_one(key) as usize % LANES)?;
         Some(lane.lock().await)
-    }
-}
-
-impl Fitness {
-    /// What is wrong, if something is.
-    pub(super) fn problem(&self) -> Option<String> {
-        self.said().1.clone()
-    }
-
-    /// How groups are found, once that is known.
-    pub(super) fn nested(&self) -> Option<&'static str> {
-        self.said().0
-    }
-
-    async fn is_due(&self) -> bool {
-        self.known().await.is_none()
-    }
-
-    async fn known(&self) -> Option<Result<Resolver, Failure>> {
-        let known = self.known.lock().await;
-        let (result, at) = known.as_ref()?;
-        let interval = if result.is_ok() { FITNESS_INTERVAL } else { UNFITNESS_INTERVAL };
-        (at.elapsed() < interval).then(|| result.clone().map_err(Failure::Unfit))
-    }
-
-    /// Remembers what was found out, and says so when it is news. That a server failed says nothing of it.
-    async fn learn(&self, probed: Result<Resolver, Failure>) -> Result<Resolver, Failure> {
-        let result = match probed {
-            Ok(resolver) => Ok(resolver),
-            Err(Failure::Unfit(problem)) => Err(problem),
-            Err(failure) => return Err(failure),
-        };
-        *self.known.lock().await = Some((result.clone(), Instant::now()));
-        let mut said = self.said();
-        match &result {
-            Ok(resolver) => {
-                if said.0 != Some(resolver.as_str()) {
-                    tracing::info!(nested = resolver.as_str(), "groups of a directory are found");
-                }
-                *said = (Some(resolver.as_str()), None);
-            }
-            Err(problem) => {
-                if said.1.as_ref() != Some(problem) {
-                    tracing::error!(%problem, "a directory cannot be used: nobody whom it must vouch for is let in");
-                }
-                *said = (None, Some(problem.clone()));
-            }
-        }
-        result.map_err(Failure::Unfit)
-    }
-
-    fn said(&self) -> MutexGuard<'_, (Option<&'static str>, Option<String>)> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

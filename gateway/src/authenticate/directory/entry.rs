@@ -48,6 +48,15 @@ impl Entry {
         named.flat_map(|(_, values)| values.iter().map(Vec::as_slice))
     }
 
+    /// Whether the server sends the values of an attribute piece by piece (`memberOf;range=0-1499`, MS-ADTS 3.1.1.3.1.3.3),
+    /// so that not all of them are here.
+    pub(super) fn is_partial(&self, name: &str) -> bool {
+        let options = self.attributes.iter().filter_map(|(attribute, _)| attribute.split_once(';'));
+        options.into_iter().any(|(attribute, options)| {
+            attribute.eq_ignore_ascii_case(name) && options.to_ascii_lowercase().contains("range=")
+        })
+    }
+
     /// The values that are names. One that no document can say (too long, not UTF-8, with control characters) is left
     /// out: no rule can allow or deny it.
     pub fn names(&self, attribute: &str) -> impl Iterator<Item = &str> {
@@ -173,6 +182,17 @@ mod tests {
         assert_eq!(entry.names("cn").collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(entry.one_name("cn"), None, "several");
         assert_eq!(Entry::of("cn=a", &[("cn", &[b"a"])]).one_name("CN"), Some("a"));
+    }
+
+    #[test]
+    fn values_in_pieces_are_known_as_such() {
+        let of =
+            |attribute: &str| Entry::of("cn=a", &[("memberOf", &[]), (attribute, &[b"cn=b"])]).is_partial("memberof");
+        assert!(of("memberOf;range=0-1499"));
+        assert!(of("MEMBEROF;Range=1500-*"));
+        assert!(!of("memberOf"));
+        assert!(!of("memberOf;lang-de"));
+        assert!(!of("member;range=0-1499"));
     }
 
     #[test]

@@ -155,6 +155,9 @@ impl Question<'_> {
         let Some(person) = base(searcher, dn, &["memberOf"]).await? else {
             return Err(Failure::Code { code: code::NO_SUCH_OBJECT, text: "the person is gone".to_owned() });
         };
+        if person.is_partial("memberOf") {
+            return Err(Failure::TooMany(GROUPS_MAX, "groups of one person: they come in pieces"));
+        }
         let groups: BTreeSet<&str> = person.texts("memberOf").collect();
         within(groups.len(), GROUPS_MAX, "groups of one person")?;
         let mut names = GroupNames::new();

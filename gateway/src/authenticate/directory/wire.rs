@@ -33,6 +33,8 @@ const CLEAR_MESSAGE_BYTES_MAX: usize = 4 * 1024;
 const PAGE_ENTRIES: u32 = 500;
 /// Entries of one search, all pages together.
 const ENTRIES_MAX: usize = 4_096;
+/// Pages of one search: a server may fill them less than it was asked to, but not promise more for ever.
+const PAGES_MAX: usize = 64;
 
 /// Where a server is, and how its certificate is judged.
 #[derive(Debug, Clone)]
@@ -106,7 +108,7 @@ impl Wire {
     /// halves of lists.
     pub(super) async fn search(&mut self, search: &Search<'_>) -> Result<Vec<Entry>, Failure> {
         let (mut entries, mut cookie) = (Vec::new(), Vec::new());
-        loop {
+        for _ in 0..PAGES_MAX {
             let outcome = self.page(search, PAGE_ENTRIES, &cookie, &mut entries).await?;
             if outcome.code != code::SUCCESS {
                 return Err(Failure::Code { code: outcome.code, text: outcome.text });
@@ -116,6 +118,7 @@ impl Wire {
             }
             cookie = outcome.cookie;
         }
+        Err(Failure::TooMany(PAGES_MAX, "pages"))
     }
 
     /// The first entries that a search finds, and whether there are more.
