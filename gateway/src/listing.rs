@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Response, StatusCode,
-    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG},
+    HeaderMap, HeaderValue, Method, Response,
+    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_RANGE, RANGE},
 };
 use http_body_util::{BodyExt as _, Limited};
 use portcullis_mesh::http::Answer;
@@ -111,8 +111,10 @@ pub fn is_filtered(passage: &Passage<'_>) -> bool {
     passage.action() == Action::ListModels && matches!(passage.rule().access, Access::Guarded(_))
 }
 
-/// Asks for an answer that can be read.
+/// Asks for an answer that can be read: the whole of it, as it is.
 pub fn ask_readable(headers: &mut HeaderMap) {
+    headers.remove(RANGE);
+    headers.remove(IF_RANGE);
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 }
 
@@ -124,7 +126,8 @@ pub async fn filter(
     passage: &Passage<'_>,
 ) -> Result<Answer<AnswerBody>, Refusal> {
     let response = match answer {
-        Answer::Response(response) if response.status() == StatusCode::OK => response,
+        // A part of a list is one, too: it is filtered, or cannot be read.
+        Answer::Response(response) if response.status().is_success() => response,
         answer => return Ok(answer),
     };
     let (mut parts, body) = response.into_parts();
@@ -134,10 +137,14 @@ pub async fn filter(
     let collected = Limited::new(body, LISTING_BYTES_MAX).collect().await;
     let bytes = collected.map_err(|error| Refusal::upstream_protocol().detail(error.to_string()))?.to_bytes();
     let unreadable = || Refusal::upstream_protocol().detail("a list of models cannot be read");
-    let mut list: Value = serde_json::from_slice(&bytes).map_err(|_| unreadable())?;
-    retain(&mut list, |model| passage.shows(live, passage.rule(), model)).ok_or_else(unreadable)?;
     parts.headers.remove(CONTENT_LENGTH);
     parts.headers.remove(ETAG);
+    if bytes.is_empty() {
+        // As the answer to HEAD: it names nobody.
+        return Ok(Answer::Response(Response::from_parts(parts, AnswerBody::Full(bytes))));
+    }
+    let mut list: Value = serde_json::from_slice(&bytes).map_err(|_| unreadable())?;
+    retain(&mut list, |model| passage.shows(live, passage.rule(), model)).ok_or_else(unreadable)?;
     Ok(Answer::Response(Response::from_parts(parts, AnswerBody::Full(Bytes::from(list.to_string())))))
 }
 
@@ -186,6 +193,16 @@ mod tests {
         for other in [json!({"data": {"id": "b"}}), json!({"list": []}), json!("b"), json!(null)] {
             assert_eq!(filtered(other.clone()), None, "{other}");
         }
+    }
+
+    #[test]
+    fn the_whole_of_a_list_is_asked_for() {
+        let mut headers = HeaderMap::new();
+        headers.insert(RANGE, HeaderValue::from_static("bytes=0-"));
+        headers.insert(IF_RANGE, HeaderValue::from_static("\"a\""));
+        ask_readable(&mut headers);
+        assert_eq!(headers.len(), 1);
+        assert_eq!(headers.get(ACCEPT_ENCODING), Some(&HeaderValue::from_static("identity")));
     }
 
     #[test]
