@@ -9,7 +9,7 @@ use crate::{limits::Limit, logging::LogFormat};
 
 /// A secure ingress gateway for AI inference.
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, about, max_term_width = 120, after_help = EXAMPLES)]
+#[command(name = "portcullis", version, max_term_width = 120, after_help = EXAMPLES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -18,10 +18,13 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  portcullis demo                                   everything on loopback, with nothing installed
-  portcullis check deploy/examples/corp             every mistake in a folder of documents, at once
-  portcullis run --config /etc/portcullis           the gateway
-  portcullis explain --config /etc/portcullis POST https://llm.corp.example/v1/chat/completions --model llama-3.1-8b
+  portcullis demo                              everything on loopback, with nothing installed
+  portcullis check deploy/examples/corp        every mistake in a folder of documents, at once
+  portcullis run --config /etc/portcullis      the gateway
+  portcullis check --reachable /etc/portcullis what is open without being known, or without a role
+  portcullis diff /etc/portcullis proposed     who gains and who loses
+  portcullis explain --config /etc/portcullis POST https://llm.corp.example/v1/chat/completions \
+    --model llama-3.1-8b --as alice --group ml-engineers --provider directory
 
 Exit codes: 0 success, 1 your documents or input, 2 usage, 70 ours.";
 

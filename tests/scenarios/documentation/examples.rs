@@ -59,6 +59,53 @@ fn every_yaml_on_the_pages_is_part_of_an_example() {
     assert!(shown >= 8, "only {shown} examples are shown");
 }
 
+/// Whether a line has these pieces, one after the other, from its beginning to its end; `…` stands for anything.
+fn fits(line: &str, shown: &str) -> bool {
+    let mut pieces = shown.split('…');
+    let Some(mut rest) = line.strip_prefix(pieces.next().unwrap_or_default()) else { return false };
+    for piece in pieces {
+        let Some((_, behind)) = rest.split_once(piece) else { return false };
+        rest = behind;
+    }
+    rest.is_empty() || shown.ends_with('…')
+}
+
+/// A command as a page shows it, with the lines that are shown of its answer.
+fn commands(fence: &str) -> Vec<(String, Vec<&str>)> {
+    let mut commands: Vec<(String, Vec<&str>)> = Vec::new();
+    for line in fence.lines() {
+        match (line.strip_prefix("$ "), commands.last_mut()) {
+            (Some(command), _) => commands.push((command.to_owned(), Vec::new())),
+            (None, Some((command, _))) if command.ends_with('\\') => command.extend(["\n", line]),
+            (None, Some((_, shown))) => shown.push(line),
+            (None, None) => panic!("`{line}` answers no command"),
+        }
+    }
+    commands
+}
+
+#[test]
+fn the_commands_of_the_readme_say_what_it_shows() {
+    let folder = TempDir::new().unwrap();
+    std::os::unix::fs::symlink(repository().join("deploy"), folder.path().join("deploy")).unwrap();
+    let binary = binary("portcullis");
+    let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let mut shown_lines = 0;
+    for fence in fences(&read("README.md"), "console") {
+        for (command, shown) in commands(&fence) {
+            let shell =
+                Command::new("sh").args(["-c", &command]).current_dir(folder.path()).env("PATH", &path).output();
+            let said = String::from_utf8(shell.unwrap().stdout).unwrap();
+            let mut lines = said.lines();
+            for line in shown {
+                assert!(lines.any(|said| fits(said, line)), "`{command}` does not say `{line}`:\n{said}");
+                shown_lines += 1;
+            }
+        }
+    }
+    assert!(shown_lines >= 12, "only {shown_lines} lines are shown");
+}
+
 /// The quickstart's documents with mistakes that people make.
 fn with_mistakes() -> TempDir {
     let folder = TempDir::new().unwrap();
