@@ -1,7 +1,7 @@
 //! Possession: a credential that is bound to a key or to a certificate counts only together with it.
 //!
 //! What a credential is bound to stands in `cnf` (RFC 7800), whether its claims came signed or from introspection:
-//! - `jkt`: a key; the request carries a DPoP proof by it (RFC 9449, [`dpop`](super::dpop)).
+//! - `jkt`: a key; the request carries a DPoP proof by it (RFC 9449, [`dpop`]).
 //! - `x5t#S256`: a certificate; it is the leaf of *this* connection (RFC 8705 §3). What a header says of certificates is
 //!   never looked at. The certificate need not lead to an authority of the listener: the issuer has chosen it, perhaps
 //!   self-signed (RFC 8705 §2.2), and the handshake has shown that the client holds its key, whoever signed it. It says

@@ -1,6 +1,6 @@
 //! `portcullis explain`: what would become of one request, stage by stage, with the document and line that decide.
 //!
-//! [`decide`] goes through the stages of the exchange with the exchange's own functions; [`who`] makes the caller that the
+//! [`mod@decide`] goes through the stages of the exchange with the exchange's own functions; [`who`] makes the caller that the
 //! command line supposes. `portcullis test` asks here too.
 
 pub mod decide;
