@@ -45,6 +45,10 @@ use crate::{
 
 /// How long after a failed renewal of certificates the next is tried.
 const RENEWAL_RETRY_INTERVAL: Duration = Duration::from_mins(1);
+/// For so long at most the providers of a revision that was replaced answer exchanges that began with it.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often it is looked whether there are any.
+const FAREWELL_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the clock is asked whether a certificate is due: it may be set meanwhile.
 const RENEWAL_LOOK_INTERVAL: Duration = Duration::from_mins(10);
 
@@ -80,6 +84,8 @@ pub struct Reloader {
     outcomes: [Counter; 3],
     /// Lookups and health checks of the revision in force.
     tasks: JoinSet<()>,
+    /// What its identity providers do besides answering.
+    providers: JoinSet<()>,
     state: Arc<State>,
     /// What was read last, whether it is in force or not.
     read: watch::Sender<Watched>,
@@ -149,8 +155,8 @@ impl Reloader {
             bound: ArcSwap::from_pointee(HashMap::default()),
             draining: AtomicBool::new(false),
         });
-        let tasks = JoinSet::new();
-        Self { input, tls, sockets, workers, metrics, outcomes, tasks, state, read, renewal_tried: None }
+        let (tasks, providers) = (JoinSet::new(), JoinSet::new());
+        Self { input, tls, sockets, workers, metrics, outcomes, tasks, providers, state, read, renewal_tried: None }
     }
 
     /// What is in force.
@@ -304,6 +310,7 @@ impl Reloader {
             }
         }
         self.watch_endpoints(&live);
+        self.run_providers(&live);
         self.state.bound.store(Arc::new(self.bound(&live)));
         self.state.live.store(live);
         Ok(())
@@ -311,9 +318,6 @@ impl Reloader {
 
     fn watch_endpoints(&mut self, live: &Live) {
         self.tasks = JoinSet::new();
-        for task in live.providers.tasks() {
-            self.tasks.spawn(task);
-        }
         for backend in live.backends() {
             self.tasks.spawn(keep_resolved(backend.endpoints.clone()));
             if let Some(check) = &backend.spec.health_check {
@@ -323,6 +327,25 @@ impl Reloader {
                     .spawn(run_checks(endpoints, move |endpoint| probe(endpoint.address(), path.clone(), tls.clone())));
             }
         }
+    }
+
+    /// Lets the providers of a revision work. Those before go on for as long as somebody waits for their answer.
+    fn run_providers(&mut self, live: &Live) {
+        let mut before = std::mem::take(&mut self.providers);
+        for task in live.providers.tasks() {
+            self.providers.spawn(task);
+        }
+        if before.is_empty() {
+            return;
+        }
+        let replaced = Arc::downgrade(&self.state.live.load_full());
+        tokio::spawn(async move {
+            let until = Instant::now() + FAREWELL_TIMEOUT;
+            while replaced.strong_count() > 0 && Instant::now() < until {
+                tokio::time::sleep(FAREWELL_LOOK_INTERVAL).await;
+            }
+            before.abort_all();
+        });
     }
 
     fn bound(&self, live: &Live) -> HashMap<ListenerId, Vec<SocketAddr>> {

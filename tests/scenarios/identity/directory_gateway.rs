@@ -90,6 +90,23 @@ async fn a_removal_takes_effect_within_fresh() {
 }
 
 #[tokio::test]
+async fn whoever_waits_for_the_directory_while_documents_change_is_answered() {
+    let slapd = Slapd::corp(&Authority::new("corp"), &SlapdSetup::new());
+    let site = site(&slapd, "").await;
+    slapd.signal(Signal::STOP);
+    let waiting = status(&site, "alice", PASSWORD);
+    let change = async {
+        // Once the question is on its way.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let path = site.gateway.config().join("documents.yaml");
+        let documents = std::fs::read_to_string(&path).unwrap();
+        site.gateway.rewrite(&documents.replace("name: users}", "name: people}").into()).await;
+        slapd.signal(Signal::CONT);
+    };
+    assert_eq!(tokio::join!(waiting, change).0, 200);
+}
+
+#[tokio::test]
 async fn while_the_directory_is_away_the_known_pass_and_nobody_else() {
     let mut slapd = Slapd::corp(&Authority::new("corp"), &SlapdSetup::new());
     let site = site(&slapd, "    cache: {fresh: 200ms, stale: 10m}\n").await;
