@@ -193,8 +193,13 @@ spec:
     report
 }
 
-/// Who somebody is on one side: a directory adds groups only where it enriches.
-fn principal(world: &World, provider: &str, name: &str, groups: u8, more: bool) -> Caller {
+/// A claim that conditions ask for.
+const CLAIM: u8 = 1;
+/// A scope that conditions ask for.
+const SCOPE: u8 = 2;
+
+/// Who somebody is on one side: a directory adds groups only where it enriches. `more`: of what conditions ask for.
+fn principal(world: &World, provider: &str, name: &str, groups: u8, more: u8) -> Caller {
     let document = |name: &str| {
         Arc::new(DocumentId {
             group: "portcullis.dev".into(),
@@ -213,7 +218,7 @@ fn principal(world: &World, provider: &str, name: &str, groups: u8, more: bool) 
         if groups & 1 != 0 {
             claims.insert("groups".to_owned(), json!(["g"]));
         }
-        if more {
+        if more & CLAIM != 0 {
             claims.insert("c".to_owned(), json!(["v", "w"]));
         }
     }
@@ -224,7 +229,7 @@ fn principal(world: &World, provider: &str, name: &str, groups: u8, more: bool) 
         name: name.into(),
         stable_id: None,
         groups: chosen.map(|(_, (of, name))| Group { provider: document(of), name: (*name).into() }).collect(),
-        scopes: if is_sso && more { vec!["s".into()] } else { Vec::new() },
+        scopes: if is_sso && more & SCOPE != 0 { vec!["s".into()] } else { Vec::new() },
         claims,
         expires: None,
     })
@@ -233,20 +238,21 @@ fn principal(world: &World, provider: &str, name: &str, groups: u8, more: bool) 
 /// Everybody there is, as the old and the new documents know them.
 fn everybody(old: &World, new: &World) -> Vec<(Caller, Caller)> {
     let mut all = vec![(Caller::anonymous(), Caller::anonymous())];
-    let mut add = |provider: &str, name: &str, groups: u8, more: bool| {
+    let mut add = |provider: &str, name: &str, groups: u8, more: u8| {
         all.push((principal(old, provider, name, groups, more), principal(new, provider, name, groups, more)));
     };
     for name in ["alice", "zoe"] {
         for groups in 0..8 {
-            add("sso", name, groups, false);
-            add("sso", name, groups, true);
+            for more in 0..=(CLAIM | SCOPE) {
+                add("sso", name, groups, more);
+            }
             if groups & 1 == 0 {
-                add("directory", name, groups, false);
+                add("directory", name, groups, 0);
             }
         }
     }
     for name in ["a/x", "a/b", "c", "x/b"] {
-        add("workloads", &format!("spiffe://corp.test/{name}"), 0, false);
+        add("workloads", &format!("spiffe://corp.test/{name}"), 0, 0);
     }
     all
 }
