@@ -22,8 +22,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 
 use super::{
-    Answer, Arrival, BodyError, Ended, H2_PREFACE, Handler, Incoming, Interim, Limits, Tunnel,
-    WRITE_PROGRESS_BYTES_MIN,
+    Answer, Arrival, BodyError, Ended, H2_PREFACE, Handler, Incoming, Interim, LINGER_BYTES_MAX, LINGER_TIMEOUT,
+    Limits, Tunnel, WRITE_PROGRESS_BYTES_MIN,
     framing::{Decoded, Decoder, Encoder, keep_true_trailers},
     head::{self, Framing, HeadError, HeadScanner, RequestHead, content_length},
     websocket::CLOSE_POLICY_VIOLATION,
@@ -40,10 +40,6 @@ use crate::{
 const PIPELINED_BYTES_MAX: usize = 64 * 1024;
 /// How often we look whether a client is still there while nobody takes what it sends, so that its end cannot be read.
 const GONE_CHECK_INTERVAL: Duration = Duration::from_millis(50);
-/// How long we listen to a client that still sends after our last word.
-const LINGER: Duration = Duration::from_secs(1);
-/// How much of it we read, in bytes.
-const LINGER_BYTES_MAX: usize = 256 * 1024;
 /// How much longer an idle connection is kept when it is asked to finish. Its next request may be on its way and would
 /// be lost; one that comes in time is answered with `connection: close`.
 const DRAIN_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -516,7 +512,7 @@ impl Server<'_> {
 
     /// Closes so that our last words arrive: a client that still sends would otherwise see a reset.
     async fn close(&mut self) -> Ended {
-        self.timer.set(Instant::now() + LINGER);
+        self.timer.set(Instant::now() + LINGER_TIMEOUT);
         let mut shut = false;
         let mut limit = LINGER_BYTES_MAX;
         poll_fn(|cx| {

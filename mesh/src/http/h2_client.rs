@@ -21,6 +21,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::{
     BodyError, H2Body, Incoming, Interim,
     h1_client::{Clocks, SendError},
+    h2_left,
     h2_server::{H2Pump, PumpFault},
     head::{HeadError, content_length},
 };
@@ -172,7 +173,13 @@ impl H2Connection {
         timer.clear();
         let (parts, stream) = response.into_parts();
         let length = content_length(&parts.headers).ok().flatten();
-        let body = H2ResponseBody { body: H2Body::new(stream, length), pump, timer, idle: clocks.idle, _seat: seat };
+        let body = H2ResponseBody {
+            body: H2Body::new(h2_left::Stream::new(stream), length),
+            pump,
+            timer,
+            idle: clocks.idle,
+            _seat: seat,
+        };
         Ok(http::Response::from_parts(parts, body))
     }
 }

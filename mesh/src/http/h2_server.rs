@@ -24,6 +24,7 @@ use http_body::Body;
 use super::{
     Answer, Arrival, BodyError, Ended, H2Body, Handler, Incoming, Interim, Limits, WRITE_PROGRESS_BYTES_MIN,
     cork::{Cork, Corked, cork},
+    h2_left::{self, Left},
     head::{FIELDS_MAX, HeadError, content_length},
 };
 use crate::{drain::DrainSeat, io::Io, timer::LazyTimer};
@@ -149,13 +150,15 @@ async fn exchange<H: Handler>(
 ) -> End {
     let method = request.method().clone();
     let respond = Rc::new(RefCell::new(respond));
-    let answer = if request.headers().len() > FIELDS_MAX {
+    let interim = Interim::H2(respond.clone());
+    let has_too_many_fields = request.headers().len() > FIELDS_MAX;
+    let (request, mut left) = incoming(request, &interim);
+    let answer = if has_too_many_fields {
         // Its client may take its time over our answer; what it sent is not held meanwhile.
         drop(request);
         None
     } else {
-        let interim = Interim::H2(respond.clone());
-        let arrival = Arrival { request: incoming(request, &interim), interim };
+        let arrival = Arrival { request, interim };
         match until_reset(&respond, pin!(handler.handle(arrival))).await {
             Some(answer) => Some(answer),
             // The client has reset the stream; what it began is dropped with the handler.
@@ -163,29 +166,29 @@ async fn exchange<H: Handler>(
         }
     };
     match answer {
-        Some(Answer::Response(response)) => send(&method, response, &respond, limits).await,
+        Some(Answer::Response(response)) => send(&method, response, &respond, &mut left, limits).await,
         Some(Answer::Tunnel(..) | Answer::Abort) => respond.borrow_mut().send_reset(Reason::INTERNAL_ERROR),
         None => {
             let response = handler.malformed(HeadError::FieldsTooLarge).map(Incoming::Full);
-            send(&method, response, &respond, limits).await;
+            send(&method, response, &respond, &mut left, limits).await;
         }
     }
+    left.linger(&respond).await;
     End::Answered
 }
 
-fn incoming(request: http::Request<RecvStream>, interim: &Interim) -> http::Request<Incoming> {
+fn incoming(request: http::Request<RecvStream>, interim: &Interim) -> (http::Request<Incoming>, Left) {
     let (mut parts, stream) = request.into_parts();
     join_cookies(&mut parts.headers);
-    let body = if stream.is_end_stream() {
-        Incoming::Empty
-    } else {
-        let length = content_length(&parts.headers).ok().flatten();
-        let body = H2Body::new(stream, length);
-        let waits =
-            parts.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-        Incoming::H2(if waits { body.awaited(interim.clone()) } else { body })
-    };
-    http::Request::from_parts(parts, body)
+    if stream.is_end_stream() {
+        return (http::Request::from_parts(parts, Incoming::Empty), Left::default());
+    }
+    let length = content_length(&parts.headers).ok().flatten();
+    let (stream, left) = h2_left::Stream::leaving(stream);
+    let body = H2Body::new(stream, length);
+    let waits = parts.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    let body = Incoming::H2(if waits { body.awaited(interim.clone()) } else { body });
+    (http::Request::from_parts(parts, body), left)
 }
 
 /// HTTP/2 may split cookies for compression; everyone else expects one field (RFC 9113 §8.2.3).
@@ -222,6 +225,7 @@ async fn send<B>(
     method: &Method,
     response: http::Response<B>,
     respond: &Rc<RefCell<SendResponse<Bytes>>>,
+    left: &mut Left,
     limits: &Limits,
 ) where
     B: Body<Data = Bytes, Error = BodyError>,
@@ -247,7 +251,11 @@ async fn send<B>(
     let mut pump = H2Pump::new(stream, Some(limits.write_stall_timeout));
     let mut body = pin!(body);
     // A fault in the body resets the stream: a missing end must not look like an end.
-    if let Err(fault) = poll_fn(|cx| pump.poll_write(body.as_mut(), cx)).await {
+    let written = poll_fn(|cx| {
+        let _ = left.poll_discard(cx);
+        pump.poll_write(body.as_mut(), cx)
+    });
+    if let Err(fault) = written.await {
         pump.stream.send_reset(match fault {
             PumpFault::Stalled => Reason::CANCEL,
             PumpFault::Body(_) | PumpFault::Stream => Reason::INTERNAL_ERROR,

@@ -13,6 +13,7 @@ pub mod framing;
 pub mod h1_client;
 pub mod h1_server;
 pub mod h2_client;
+mod h2_left;
 mod h2_meter;
 pub mod h2_server;
 pub mod head;
@@ -353,7 +354,7 @@ impl Body for Incoming {
 /// whoever polls that holds back.
 #[derive(Debug)]
 pub struct H2Body {
-    stream: h2::RecvStream,
+    stream: h2_left::Stream,
     remaining: Option<u64>,
     data_done: bool,
     /// Told `100 Continue` as soon as the body is wanted.
@@ -362,7 +363,7 @@ pub struct H2Body {
 }
 
 impl H2Body {
-    pub(crate) fn new(stream: h2::RecvStream, length: Option<u64>) -> Self {
+    fn new(stream: h2_left::Stream, length: Option<u64>) -> Self {
         Self { stream, remaining: length, data_done: false, waiting: None, cleanse: framing::keep_true_trailers }
     }
 
@@ -384,8 +385,9 @@ impl H2Body {
     }
 
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(stream) = self.stream.recv() else { return Poll::Ready(None) };
         if !self.data_done {
-            let polled = self.stream.poll_data(cx);
+            let polled = stream.poll_data(cx);
             if let Some(client) = self.waiting.take()
                 && polled.is_pending()
             {
@@ -393,7 +395,7 @@ impl H2Body {
             }
             match ready!(polled) {
                 Some(Ok(bytes)) => {
-                    self.stream.flow_control().release_capacity(bytes.len()).map_err(BodyError::from)?;
+                    stream.flow_control().release_capacity(bytes.len()).map_err(BodyError::from)?;
                     if let Some(remaining) = &mut self.remaining {
                         *remaining = remaining.saturating_sub(bytes.len() as u64);
                     }
@@ -405,7 +407,7 @@ impl H2Body {
                 None => self.data_done = true,
             }
         }
-        match ready!(self.stream.poll_trailers(cx)) {
+        match ready!(stream.poll_trailers(cx)) {
             Ok(Some(mut trailers)) => {
                 framing::keep_true_trailers(&mut trailers);
                 Poll::Ready(Some(Ok(Frame::trailers(trailers))))
@@ -455,6 +457,11 @@ impl Interim {
 /// What a client must take within the write stall timeout while there is more, in bytes: one that takes a byte now and then
 /// holds what is being sent to it as surely as one that takes nothing.
 pub const WRITE_PROGRESS_BYTES_MIN: usize = 4 * 1024;
+
+/// How long we listen to a client that still sends after our last word.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+/// How much of it we read, in bytes.
+const LINGER_BYTES_MAX: usize = 256 * 1024;
 
 /// The bounds of downstream connections. Every one is named with its unit.
 #[derive(Debug, Clone)]
