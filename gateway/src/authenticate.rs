@@ -212,7 +212,8 @@ pub async fn authenticate(
                 source: connection.source,
                 now,
             };
-            judge(connection, live, &taken, &shown).await
+            // What does not count is not remembered either, or another caller could show the same.
+            judge(connection, live, &taken, &live.providers.heeded(&taken.providers, shown)).await
         }
     };
     let metrics = &connection.worker.metrics;
@@ -271,12 +272,7 @@ async fn judge(
     shown: &Shown<'_>,
 ) -> Result<Option<Authenticated>, Rejection> {
     let worker = &connection.worker;
-    // Where nothing is ever remembered, hashing a credential would be work for nothing.
-    let fingerprint = if live.providers.remember(&taken.providers) {
-        Fingerprint::of(shown, || connection.certificate_hash())
-    } else {
-        None
-    };
+    let fingerprint = Fingerprint::of(shown, || connection.certificate_hash());
     if let Some(fingerprint) = &fingerprint {
         let remembered = worker.remembered.borrow_mut().find(fingerprint, live, Instant::now(), shown.now);
         if let Some((provider, authenticated)) = remembered

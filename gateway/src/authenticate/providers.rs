@@ -122,10 +122,17 @@ impl Providers {
         self.all.get(id.0 as usize).map_or(0, |provider| provider.judge.keys_generation())
     }
 
-    /// Whether what any of these says may be remembered.
-    pub fn remember(&self, taken: &[ProviderId]) -> bool {
-        let mut taken = taken.iter().filter_map(|id| self.all.get(id.0 as usize));
-        taken.any(|provider| provider.judge.remembers())
+    /// What counts of it. Stock SDKs cannot be kept from sending `Authorization: Bearer something`: beside a certificate that
+    /// one of `taken` knows callers by, a credential of a kind that none of them looks at is not what the caller is known by.
+    pub fn heeded<'r>(&self, taken: &[ProviderId], shown: Shown<'r>) -> Shown<'r> {
+        let Some(credential) = shown.credential else { return shown };
+        let mut asked = taken.iter().filter_map(|id| self.all.get(id.0 as usize)).map(|provider| &provider.judge);
+        let is_certified = !matches!(shown.certificate, PeerCertificate::Absent)
+            && asked.clone().any(|judge| matches!(judge, Judge::Certificates(_)));
+        if is_certified && !asked.any(|judge| judge.looks_at(credential)) {
+            return Shown { credential: None, ..shown };
+        }
+        shown
     }
 
     /// Judges what is shown: each of `taken` is asked until one knows the caller; groups are added where a directory
@@ -216,6 +223,16 @@ impl Judge {
         }
     }
 
+    /// Whether callers are known here by credentials of this kind, whatever it says.
+    fn looks_at(&self, credential: &Credential<'_>) -> bool {
+        match (self, credential) {
+            (Self::ApiKeys(_), Credential::ApiKey(_) | Credential::Bearer(_))
+            | (Self::Oidc(_), Credential::Bearer(_) | Credential::Dpop { .. })
+            | (Self::Directory(_), Credential::Basic { .. }) => true,
+            (Self::ApiKeys(_) | Self::Oidc(_) | Self::Directory(_) | Self::Certificates(_), _) => false,
+        }
+    }
+
     /// Who shows this. `None`: it is nothing that this provider looks at (another kind, another issuer).
     async fn judge(&self, shown: &Shown<'_>) -> Option<Result<Known, Rejection>> {
         match (self, shown.credential) {
@@ -259,13 +276,6 @@ impl Judge {
             Self::Directory(directory) => Some(Box::pin(Arc::clone(directory).run())),
             Self::Oidc(provider) => Some(Box::pin(Arc::clone(provider).run())),
             _ => None,
-        }
-    }
-
-    fn remembers(&self) -> bool {
-        match self {
-            Self::Oidc(provider) => !provider.spec().cache.fresh.is_zero(),
-            Self::Directory(_) | Self::ApiKeys(_) | Self::Certificates(_) => true,
         }
     }
 
