@@ -98,24 +98,26 @@ pub fn withhold_from(request: &mut Request, access: &Access) {
 /// `Cookie` stays: the gateway takes no credential from it, so it is between the client and the backend.
 pub fn withhold(upstream: &Upstream, headers: &mut HeaderMap) {
     if !matches!(upstream, Upstream::Credential) {
-        for name in CREDENTIALS {
-            headers.remove(name);
-        }
+        drop_aliases(headers, CREDENTIALS.iter());
     }
     drop_ours(upstream, headers);
 }
 
-/// Drops what a client says under the names that a backend takes for ours: of headers, and of trailers. Servers that turn
-/// `-` into `_` take `x_user` and `x.user` for `x-user`, so those go too.
+/// Drops what a client says under the names that a backend takes for ours: of headers, and of trailers.
 pub fn drop_ours(upstream: &Upstream, headers: &mut HeaderMap) {
     let ours: [Option<&HeaderName>; 3] = match upstream {
         Upstream::Nothing | Upstream::Credential => return,
         Upstream::Jwt { header, .. } => [Some(header), None, None],
         Upstream::Headers { user, groups, provider } => [user.as_ref(), groups.as_ref(), provider.as_ref()],
     };
-    let is_ours = |name: &HeaderName| ours.iter().flatten().any(|ours| is_alias(name.as_str(), ours.as_str()));
-    // Hardly ever is there one.
-    while let Some(name) = headers.keys().find(|name| is_ours(name)).cloned() {
+    drop_aliases(headers, ours.into_iter().flatten());
+}
+
+/// Servers that turn `-` into `_` take `x_user` and `x.user` for `x-user`, so those go too.
+fn drop_aliases<'n>(headers: &mut HeaderMap, names: impl Iterator<Item = &'n HeaderName> + Clone) {
+    let is_one = |name: &HeaderName| names.clone().any(|one| is_alias(name.as_str(), one.as_str()));
+    // Hardly ever is there more than one.
+    while let Some(name) = headers.keys().find(|name| is_one(name)).cloned() {
         headers.remove(name);
     }
 }

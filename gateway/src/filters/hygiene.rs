@@ -104,6 +104,8 @@ fn is_end_to_end(name: &str) -> bool {
             | "retry-after"
             | "www-authenticate"
             | "x-api-key"
+            | "api-key"
+            | "dpop"
             | "x-request-id"
             | "traceparent"
             | "tracestate"

@@ -43,7 +43,7 @@ pub type Word = &'static str;
 
 /// Whether a credential has the three parts of a signed one: whatever has not is opaque, and its issuer must be asked.
 pub fn is_signed(credential: &str) -> bool {
-    memchr::memchr_iter(b'.', credential.as_bytes()).take(3).count() == 2
+    credential.bytes().filter(|byte| *byte == b'.').take(3).count() == 2
 }
 
 impl<'c> Jwt<'c> {

@@ -8,8 +8,7 @@ use std::fmt;
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
-    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
-    RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents,
+    RsaPublicKeyComponents,
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use foldhash::HashMap;
@@ -47,9 +46,6 @@ pub struct Key {
     id: Option<Box<str>>,
     algorithms: SmallVec<[Algorithm; 3]>,
     decoding: DecodingKey,
-    /// An RSA key, ready for each of its algorithms: otherwise each verification would begin by computing again what
-    /// follows from the modulus.
-    ready: SmallVec<[(Algorithm, ParsedPublicKey); 3]>,
     /// The numbers of the key: what makes it this one.
     material: Box<[u8]>,
 }
@@ -201,8 +197,7 @@ impl Key {
         };
         let algorithms = families.iter().map(usable).find(|algorithms| !algorithms.is_empty());
         let algorithms = algorithms.ok_or(("algorithm_not_allowed", false))?;
-        let ready = made_ready(members, &algorithms)?;
-        Ok(Self { id, algorithms, decoding, ready, material })
+        Ok(Self { id, algorithms, decoding, material })
     }
 
     /// Whether it may verify for this algorithm.
@@ -212,15 +207,10 @@ impl Key {
 
     /// Whether `signature` (base64url) is that of `message`. Not by an algorithm that is not the key's own.
     pub fn verify(&self, algorithm: Algorithm, message: &str, signature: &str) -> bool {
-        if !self.fits(algorithm) {
-            return false;
-        }
-        if let Some((_, key)) = self.ready.iter().find(|(of, _)| *of == algorithm) {
-            let signature = BASE64_URL_SAFE_NO_PAD.decode(signature);
-            return signature.is_ok_and(|signature| key.verify_sig(message.as_bytes(), &signature).is_ok());
-        }
-        let algorithm = algorithm::of_library(algorithm);
-        crypto::verify(signature, message.as_bytes(), &self.decoding, algorithm).unwrap_or(false)
+        let algorithm = Some(algorithm).filter(|algorithm| self.fits(*algorithm)).map(algorithm::of_library);
+        algorithm.is_some_and(|algorithm| {
+            crypto::verify(signature, message.as_bytes(), &self.decoding, algorithm).unwrap_or(false)
+        })
     }
 }
 
@@ -262,46 +252,14 @@ fn numbers(members: &Map<String, Value>) -> Result<Numbers, Reason> {
     }
 }
 
-/// Modulus and exponent.
-fn rsa_numbers(members: &Map<String, Value>) -> Result<(Vec<u8>, Vec<u8>), Reason> {
+fn rsa(members: &Map<String, Value>) -> Result<Numbers, Reason> {
     let number = |name| {
         let bytes = decoded(members, name)?;
         // No leading zeros (RFC 7518 §2), but some write one for a sign that is not there.
         let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
         Ok::<_, Reason>(bytes.get(zeros..).unwrap_or_default().to_vec())
     };
-    Ok((number("n")?, number("e")?))
-}
-
-/// An RSA key for each of these algorithms; nothing for another kind of key.
-fn made_ready(
-    members: &Map<String, Value>,
-    algorithms: &[Algorithm],
-) -> Result<SmallVec<[(Algorithm, ParsedPublicKey); 3]>, Reason> {
-    let mut ready = SmallVec::new();
-    for algorithm in algorithms {
-        let Some(parameters) = rsa_parameters(*algorithm) else { continue };
-        let (n, e) = rsa_numbers(members)?;
-        let components = RsaPublicKeyComponents { n: &n, e: &e };
-        ready.push((*algorithm, components.to_parsed_public_key(parameters).map_err(|_| ("not_a_key", true))?));
-    }
-    Ok(ready)
-}
-
-fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
-    match algorithm {
-        Algorithm::RS256 => Some(&RSA_PKCS1_2048_8192_SHA256),
-        Algorithm::RS384 => Some(&RSA_PKCS1_2048_8192_SHA384),
-        Algorithm::RS512 => Some(&RSA_PKCS1_2048_8192_SHA512),
-        Algorithm::PS256 => Some(&RSA_PSS_2048_8192_SHA256),
-        Algorithm::PS384 => Some(&RSA_PSS_2048_8192_SHA384),
-        Algorithm::PS512 => Some(&RSA_PSS_2048_8192_SHA512),
-        Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA => None,
-    }
-}
-
-fn rsa(members: &Map<String, Value>) -> Result<Numbers, Reason> {
-    let (modulus, exponent) = rsa_numbers(members)?;
+    let (modulus, exponent) = (number("n")?, number("e")?);
     let bits = modulus.len() * 8 - modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
     let is_odd = |bytes: &[u8]| bytes.last().is_some_and(|byte| byte % 2 == 1);
     if !(RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits) || !is_odd(&modulus) {
