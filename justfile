@@ -76,7 +76,7 @@ conformance *ARGS:
 hostile *ARGS:
     tests/setup/install tests
     cargo build --bin portcullis
-    cargo test --package portcullis-tests --test scenarios hostile {{ ARGS }}
+    cargo test --package portcullis-tests --test scenarios -- hostile identity {{ ARGS }}
 
 # Stock clients (`openai`, `anthropic`, `tritonclient`, `grpcio`, `websockets`, curl, h2load, wrk) through the gateway.
 real-clients *ARGS:

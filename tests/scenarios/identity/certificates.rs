@@ -3,13 +3,14 @@
 use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use portcullis_tests::harness::{
-    Gateway, Options, Origin, PATIENCE, RawClient, Tls, eventually,
+    Gateway, Options, Origin, PATIENCE, RawClient, Tls, binary, eventually,
     pki::{self, Authority, Identity, Usage},
 };
 use rcgen::{DistinguishedName, DnType};
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt as _;
+use tokio::{io::AsyncWriteExt as _, process::Command};
 
+use super::site::Site;
 use crate::{edge::Puppet, texts};
 
 const SERIAL: u64 = 4711;
@@ -253,4 +254,67 @@ async fn a_route_whose_clients_are_never_asked_for_a_certificate_is_a_mistake() 
         + &texts::route("/", "app", "");
     let refused = Gateway::try_start(&documents.into(), Options::default()).await.unwrap_err();
     assert!(refused.stderr.contains("clients are not asked for a certificate here"), "{}", refused.stderr);
+}
+
+/// A gateway that takes certificates and whatever else is named, and tells its backend who came.
+async fn site_with_keys(providers: &str) -> (Site, String, TempDir) {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("keys.yaml");
+    let mut command = Command::new(binary("portcullis"));
+    let made = command.args(["keys", "create", "--owner", "alice", "--file"]).arg(&file).output().await.unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let kind = "apiVersion: portcullis.dev/v1alpha1\nkind: IdentityProvider\n";
+    let documents = format!(
+        "{kind}metadata: {{name: machines}}\nspec: {{mtls: {{trustDomain: corp.example}}}}\n---\n{kind}metadata: {{name: \
+         keys}}\nspec: {{apiKeys: {{file: {}}}}}\n",
+        file.display()
+    );
+    let policy = format!(
+        "  authentication: {{providers: [{providers}]}}\n  authorization: {{authenticated: {{}}}}\n  upstream: {{headers: \
+         {{user: x-user}}}}\n"
+    );
+    let site = Site::start(&documents, &policy).await;
+    (site, String::from_utf8(made.stdout).unwrap().trim_end().to_owned(), folder)
+}
+
+const ANYTHING: [&str; 4] =
+    ["authorization: Bearer dummy\r\n", "x-api-key: dummy\r\n", "api-key: dummy\r\n", "authorization: Basic YTpi\r\n"];
+
+#[tokio::test]
+async fn what_a_stock_sdk_sends_besides_does_not_hide_a_certificate() {
+    let (site, _, _folder) = site_with_keys("machines").await;
+    let agents = ["a", "b"].map(|name| site.clients.client(&[&format!("spiffe://corp.example/{name}")]));
+    let foreign = site.clients.client(&["spiffe://evil.example/a"]);
+    for header in ANYTHING {
+        // Twice, and by turns: nobody is remembered by what does not count.
+        for (agent, name) in [(0, "a"), (1, "b"), (0, "a")] {
+            assert_eq!(site.request("GET /v1/x", header, Some(&agents[agent])).await.status, 200, "{header}");
+            let told = site.origin.seen().pop().unwrap();
+            assert_eq!(told.header("x-user"), Some(&*format!("spiffe://corp.example/{name}")), "{header}");
+            assert!(!String::from_utf8_lossy(&told.head).contains("dummy"), "{header}");
+        }
+        assert_eq!(site.request("GET /v1/x", header, None).await.status, 401, "{header}");
+        assert_eq!(site.request("GET /v1/x", header, Some(&foreign)).await.status, 401, "{header}");
+    }
+    let two = "authorization: Bearer dummy\r\nx-api-key: dummy\r\n";
+    assert_eq!(site.request("GET /v1/x", two, Some(&agents[0])).await.status, 400);
+    assert_eq!(site.origin.seen().len(), 3 * ANYTHING.len());
+}
+
+#[tokio::test]
+async fn where_keys_are_taken_as_well_a_header_is_what_counts() {
+    let (site, key, _folder) = site_with_keys("machines, keys").await;
+    let agent = site.clients.client(&["spiffe://corp.example/a"]);
+    for header in [format!("authorization: Bearer {key}\r\n"), format!("x-api-key: {key}\r\n")] {
+        assert_eq!(site.request("GET /v1/x", &header, Some(&agent)).await.status, 200);
+        assert_eq!(site.origin.seen().pop().unwrap().header("x-user"), Some("alice"), "{header}");
+    }
+    for header in ANYTHING.iter().take(3) {
+        assert_eq!(site.request("GET /v1/x", header, Some(&agent)).await.status, 401, "{header}");
+    }
+    assert_eq!(site.request("GET /v1/x", "", Some(&agent)).await.status, 200);
+    assert_eq!(site.origin.seen().pop().unwrap().header("x-user"), Some("spiffe://corp.example/a"));
+    // Nobody here knows people by their passwords.
+    assert_eq!(site.request("GET /v1/x", ANYTHING[3], Some(&agent)).await.status, 200);
+    assert_eq!(site.origin.seen().len(), 4);
 }

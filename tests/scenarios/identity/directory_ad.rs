@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 use portcullis_policy::snapshot::{CacheTimes, LdapGroups, LdapProvider, LdapUsers, Nested};
 use portcullis_tests::harness::directory::{ActiveDirectory, active_directory};
 
-use super::directory::{AtWork, FRESH, STALE, server};
+use super::{
+    directory::{AtWork, FRESH, STALE, server},
+    directory_gateway::login,
+    site::Site,
+};
 
 const PASSWORD: &str = "C0rrect-Horse!";
 
@@ -89,6 +93,47 @@ async fn closed_accounts_are_refused_alike_and_told_apart_in_words() {
     }
     assert!(words.contains(&"account_locked".to_owned()), "{words:?}");
     assert_eq!(at_work.login("locked", PASSWORD).await.unwrap_err(), "account_locked");
+}
+
+/// Row B22 of the hostile inputs, through the real gateway.
+#[tokio::test]
+async fn whoever_cannot_log_in_is_told_the_same_whatever_the_reason() {
+    let controller = active_directory().await;
+    let provider = format!(
+        "apiVersion: portcullis.dev/v1alpha1
+kind: IdentityProvider
+metadata: {{name: directory}}
+spec:
+  ldap:
+    urls: [\"{}\"]
+    trust: {{file: {}}}
+    bind: {{dn: \"CN=portcullis,OU=Service,DC=corp,DC=example\", password: {{file: {}}}}}
+    users: {{base: \"DC=corp,DC=example\", filter: \"(&(objectClass=user)(sAMAccountName={{username}}))\", name: sAMAccountName}}
+    groups: {{base: \"OU=Groups,DC=corp,DC=example\"}}
+",
+        controller.url(),
+        controller.trust().display(),
+        controller.service_password().display()
+    );
+    let policy = "  authentication: {providers: [directory]}\n  authorization: {authenticated: {}}\n";
+    let site = Site::start(&provider, policy).await;
+    assert_eq!(login(&site, "alice", PASSWORD).await.status, 200);
+    let mut answers = Vec::new();
+    for (name, password, word) in [
+        ("disabled", PASSWORD, "account_disabled"),
+        ("expired", PASSWORD, "account_expired"),
+        ("mustchange", PASSWORD, "password_must_change"),
+        ("nobody-here", PASSWORD, "unknown_user"),
+        ("alice", "wrong", "wrong_password"),
+    ] {
+        let mut answer = login(&site, name, password).await;
+        assert_eq!(answer.status, 401, "{name}");
+        assert!(site.judged(word).await > 0.0, "{name} is not counted as {word}");
+        answer.headers.retain(|(name, _)| !matches!(name.as_str(), "x-request-id" | "date"));
+        answers.push((answer.headers.clone(), answer.text()));
+    }
+    assert!(answers.iter().all(|answer| answer == &answers[0]), "{answers:?}");
+    assert_eq!(site.origin.seen().len(), 1);
 }
 
 #[tokio::test]

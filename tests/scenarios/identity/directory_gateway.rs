@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis_tests::harness::{
-    Signal,
+    Answer, Signal,
     directory::{PASSWORD, Slapd, SlapdSetup},
     eventually,
     pki::Authority,
@@ -43,13 +43,17 @@ roleRef: {{kind: Role, name: user}}
     )
 }
 
-async fn site(slapd: &Slapd, more: &str) -> Site {
+pub(super) async fn site(slapd: &Slapd, more: &str) -> Site {
     Site::start(&provider(slapd, more), "  authentication: {providers: [directory]}\n").await
 }
 
-async fn status(site: &Site, username: &str, password: &str) -> u16 {
+pub(super) async fn status(site: &Site, username: &str, password: &str) -> u16 {
+    login(site, username, password).await.status
+}
+
+pub(super) async fn login(site: &Site, username: &str, password: &str) -> Answer {
     let credential = portcullis_tests::harness::directory::basic(username, password);
-    site.request("GET /v1/x", &format!("authorization: Basic {credential}\r\n"), None).await.status
+    site.request("GET /v1/x", &format!("authorization: Basic {credential}\r\n"), None).await
 }
 
 #[tokio::test]

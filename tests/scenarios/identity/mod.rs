@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod bound;
+mod calls;
 mod certificates;
 mod directory;
 mod directory_ad;
@@ -12,10 +13,15 @@ mod introspection;
 mod jwks;
 mod jwt;
 mod keyed;
+mod models;
 mod oidc;
+mod outages;
 mod resource;
 mod roles;
 mod site;
+mod strangers;
 mod streams;
+mod tenants;
 mod tools;
+mod unread;
 mod upstream;

@@ -144,3 +144,51 @@ async fn a_websocket_is_not_opened_for_whoever_is_not_known() {
         .await;
     assert_eq!(client.answer().await.status, 401);
 }
+
+fn upgrade(path: &str, key: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nhost: llm.test\r\nauthorization: Bearer {key}\r\nconnection: upgrade\r\nupgrade: \
+         websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+}
+
+/// Row B32 of the hostile inputs.
+#[tokio::test]
+async fn a_websocket_is_judged_like_any_request_before_it_is_opened() {
+    let socket = Origin::answering("HTTP/1.1 500 Asked\r\ncontent-length: 0\r\n\r\n").await;
+    let more = texts::service("app", "", &[socket.address()]) + &texts::route("/ws", "app", "");
+    let (keyed, _puppet) = keyed_puppet(&more).await;
+    let cut = keyed.key("bob").split_at(20).0;
+    for (key, expected) in [("nonsense", 401), (cut, 401), (keyed.key("carol"), 403), (keyed.key("alice"), 403)] {
+        let mut client = RawClient::connect(keyed.address).await;
+        client.send(upgrade("/ws", key)).await;
+        assert_eq!(client.answer().await.status, expected);
+    }
+    let in_url =
+        RawClient::connect(keyed.address).await.exchange(upgrade("/ws?access_token=a", keyed.key("bob"))).await;
+    assert_eq!(in_url.status, 400);
+    assert!(socket.seen().is_empty(), "nobody was asked for a socket");
+    let mut client = RawClient::connect(keyed.address).await;
+    client.send(upgrade("/ws", keyed.key("bob"))).await;
+    assert_eq!(client.answer().await.status, 500, "the backend's word");
+}
+
+#[tokio::test]
+async fn a_websocket_is_closed_when_its_credential_expires() {
+    let socket = Puppet::start().await;
+    let more = texts::service("app", "", &[socket.address()]) + &texts::route("/ws", "app", "");
+    let (keyed, _puppet) = keyed_puppet(&more).await;
+    let bob = keyed.key("bob");
+    let mut client = RawClient::connect(keyed.address).await;
+    client.send(upgrade("/ws", bob)).await;
+    let (_, mut origin) = socket.request().await;
+    let agree = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
+    origin.write_all(agree.as_bytes()).await.unwrap();
+    assert_eq!(client.head().await.status, 101);
+    let id = bob.split('_').nth(1).expect("an id in the key");
+    keys(&["rotate", id, "--overlap", "1s", "--file", &keyed.file()]).await;
+    let rest = client.read_until_close(PATIENCE).await.expect("it ends");
+    assert_eq!(rest, [0x88, 2, 0x03, 0xf0], "1008");
+    let mut from_gateway = Vec::new();
+    timeout(PATIENCE, origin.read_to_end(&mut from_gateway)).await.expect("the backend's end is closed too").unwrap();
+}

@@ -2,7 +2,7 @@
 
 use std::{fs, net::SocketAddr, sync::Arc};
 
-use portcullis_tests::harness::{Gateway, Options, Origin, RawClient, binary, stock::StockClient};
+use portcullis_tests::harness::{Gateway, H2Client, Options, Origin, RawClient, binary, stock::StockClient};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -111,6 +111,70 @@ async fn headers_name_the_caller_and_no_client_can() {
     assert_eq!(named(&head, "x-provider"), ["default/keys"]);
     let all = format!("{head:?}");
     assert!(!all.contains("root") && !all.contains("admins") && !all.contains("pcl_"), "{all}");
+}
+
+#[tokio::test]
+async fn claims_and_nominations_open_no_guarded_route() {
+    let telling = Telling::start("{headers: {user: X-User}}").await;
+    let h2 = H2Client::connect(telling.address).await;
+    for (name, value) in [
+        ("x-forwarded-user", "root"),
+        ("x_forwarded_user", "root"),
+        ("x.forwarded.user", "root"),
+        ("x-forwarded-client-cert", "Hash=0;Subject=\"CN=root\""),
+        ("x_forwarded.client_cert", "Hash=0;Subject=\"CN=root\""),
+        ("x-forwarded-uri", "/public/root"),
+        ("x-original-url", "/public/root"),
+        ("forwarded", "for=127.0.0.1;by=root"),
+        ("x-forwarded-for", "127.0.0.1, root"),
+        ("x-user", "root"),
+        ("x_user", "root"),
+        ("x-portcullis-user", "root"),
+        ("remote-user", "root"),
+        ("x-auth-request-user", "root"),
+        // Another credential, as a backend would read it.
+        ("x_api_key", "root"),
+        ("x.api.key", "root"),
+        ("api_key", "root"),
+    ] {
+        for more in [String::new(), format!("{name}: {value}\r\n"), format!("connection: {name}\r\n")] {
+            let claim = format!("{name}: {value}\r\n{more}");
+            let before = telling.origin.seen().len();
+            let mut client = RawClient::connect(telling.address).await;
+            let refused = client.exchange(format!("GET / HTTP/1.1\r\nhost: a.test\r\n{claim}\r\n")).await;
+            assert_eq!((refused.status, telling.origin.seen().len()), (401, before), "{claim}");
+            let told = format!("{:?}", telling.forwarded(&claim).await);
+            assert!(!told.contains("root") && told.contains("%C3%84lice"), "{claim}: {told}");
+        }
+        let head = http::Request::get("http://a.test/").header(name, value);
+        assert_eq!(h2.send(head.body("").unwrap()).await.unwrap().status(), 401, "{name}");
+        let head = http::Request::get("http://a.test/").header(name, value).header("x-api-key", &telling.key);
+        assert_eq!(h2.send(head.body("").unwrap()).await.unwrap().status(), 200, "{name}");
+        let told = format!("{:?}", telling.origin.seen().pop().unwrap().headers);
+        assert!(!told.contains("root"), "{name}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_has_a_credential_taken_away_on_its_way() {
+    let telling = Telling::start("").await;
+    let key = &telling.key;
+    let ask = async |headers: String| {
+        let mut client = RawClient::connect(telling.address).await;
+        client.exchange(format!("GET / HTTP/1.1\r\nhost: a.test\r\n{headers}\r\n")).await.status
+    };
+    for header in ["authorization: Bearer", "x-api-key:", "api-key:"] {
+        let (name, _) = header.split_once(':').unwrap();
+        assert_eq!(ask(format!("{header} {key}\r\nconnection: {name}\r\n")).await, 200, "{header}");
+        assert_eq!(ask(format!("{header} nonsense\r\nconnection: {name}\r\n")).await, 401, "{header}");
+    }
+    // Two are two, whatever is said of one.
+    for name in ["x-api-key", "api-key"] {
+        let both = format!("authorization: Bearer {key}\r\n{name}: other\r\nconnection: {name}\r\n");
+        assert_eq!(ask(both).await, 400, "{name}");
+    }
+    assert_eq!(ask(format!("x-api-key: {key}\r\ndpop: a.b.c\r\ndpop: a.b.c\r\nconnection: dpop\r\n")).await, 400);
+    assert_eq!(telling.origin.seen().len(), 3);
 }
 
 #[tokio::test]
