@@ -11,6 +11,7 @@ pub mod compile;
 pub mod diagnostics;
 pub mod diff;
 pub mod documents;
+pub mod guard;
 pub mod reach;
 pub mod resolve;
 pub mod roles;

@@ -1,0 +1,61 @@
+//! Finds patterns in a text that arrives in pieces, and says of each byte, as early as can be known, whether it may go on.
+//!
+//! # What a text means
+//! Rules are regular expressions over bytes, with ASCII word boundaries. A **match** of a rule is a non-empty part `s..e` of
+//! the text that its expression describes *from end to end*, with what the rule asks for around it. All matches count, also
+//! those inside or across others; nothing depends on which was looked for first.
+//! - **Mask.** Matches that share a byte make one span; those that merely touch do not. One replacement stands for a span:
+//!   that of the match that begins first, of these the one that ends first, of these the first in the order of rules.
+//! - **Block.** The first match to end (of these, the one that began first) ends the stream. What had not been passed on by
+//!   then never is, and no byte of the match had been.
+//! - **Flag.** The match is told, and changes nothing.
+//! - **Findings**, for all three: matches of one rule that share a byte are one finding.
+//!
+//! So what comes out is a function of the text: how it was cut into pieces does not show.
+//!
+//! # What is held, and why no filter could hold less
+//! After each byte, a **thread** is a place where a match may have begun, and the state that its automaton is in. States from
+//! which no match can be reached are cut off when rules are compiled, so a thread is alive exactly if some continuation
+//! completes it, and another (the end of the text, to begin with) does not. Hence a byte at or behind the start of a thread
+//! that is alive, and not covered by a match that has ended, has two possible fates, and no filter may let it go. All other
+//! bytes have one, and go at once; a span's replacement goes when its first match has ended. The tests hold this against an
+//! oracle that tries continuations, and that shows two of them with different fates for the first byte held.
+//!
+//! Three refinements are not counted: a `check` or a `length_max` is taken to be able to pass, bytes that cannot continue
+//! UTF-8 are taken to be able to follow, and where one rule says `a\b|a\w`, so that each continuation completes one of two
+//! alternatives, the byte waits for the one that does.
+//!
+//! # How much it may take
+//! Each byte costs one step of each thread, usually none: there is no backtracking, whatever the patterns. Threads in the same
+//! state share their future, so the first to begin stands for all. What is held is bounded by [`HELD_BYTES_MAX`]: a thread
+//! that holds more is taken for a match and masked for as long as it lives, or blocked. Rules whose tables grow too large are
+//! refused with the reason ([`Unusable`]).
+
+mod automata;
+mod bytes;
+mod compile;
+mod cost;
+mod filter;
+mod output;
+mod rule;
+mod selection;
+mod spans;
+mod table;
+mod tabulate;
+mod threads;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    bytes::ByteSet,
+    compile::Engine,
+    cost::{Cost, Hold},
+    filter::Filter,
+    output::{Finding, Output, Piece, Verdict},
+    rule::{
+        ARM_STATES_MAX, Action, CONTEXT_BYTES_MAX, Check, HELD_BYTES_MAX, Lead, NFA_BYTES_MAX, RULE_TABLE_BYTES_MAX,
+        RULES_MAX, Rule, TABLE_BYTES_MAX, THREADS_MAX, UNTIL_BYTES_MAX, Until, Unusable,
+    },
+    selection::Selection,
+};

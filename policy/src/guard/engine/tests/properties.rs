@@ -1,0 +1,160 @@
+//! Random rules, texts and ways of cutting them.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::{
+    super::{Action, Engine, Filter, Output, Verdict},
+    Fate, add_fates, compiled,
+    expression::expressions,
+    oracle::{Model, Truth, truth},
+    said,
+};
+
+/// How many cases are tried; `GUARD_CASES` says otherwise.
+fn cases(usual: u32) -> ProptestConfig {
+    let said = std::env::var("GUARD_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: said.unwrap_or(usual), failure_persistence: None, ..ProptestConfig::default() }
+}
+
+fn actions() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        6 => Just(Action::Mask("#".into())),
+        1 => Just(Action::Flag),
+        1 => Just(Action::Block),
+    ]
+}
+
+/// Rules; `narrowed` ones may have a check or a greatest length, of which the theorem does not speak.
+fn models(narrowed: bool) -> impl Strategy<Value = Vec<Model>> {
+    let rarely = |weight: f64| prop::bool::weighted(weight);
+    let model = (
+        expressions(),
+        prop::option::weighted(0.2, expressions()),
+        prop::option::weighted(0.15, (expressions(), 1..6_usize)),
+        (rarely(0.2), rarely(0.2), rarely(0.1), rarely(0.9)),
+        prop::option::weighted(0.2, 1..4_usize),
+        rarely(0.2),
+        actions(),
+    );
+    let model = model.prop_map(
+        move |(body, arm, until, (alone_before, alone_behind, after_space, counts), length_max, even, action)| Model {
+            until: until.filter(|_| matches!(action, Action::Mask(_))),
+            body,
+            arm,
+            alone_before,
+            alone_behind,
+            length_max: length_max.filter(|_| narrowed),
+            even: even && narrowed,
+            after_space,
+            action,
+            counts,
+        },
+    );
+    prop::collection::vec(model, 1..5)
+}
+
+fn texts(length: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(prop::sample::select(b"aabbc ".to_vec()), 0..length)
+}
+
+fn engine(models: &[Model]) -> Arc<Engine> {
+    compiled(models.iter().enumerate().map(|(index, model)| model.rule(index)).collect())
+}
+
+/// The text in parts of these lengths, over and over.
+fn parts<'t>(text: &'t [u8], lengths: &[usize]) -> Vec<&'t [u8]> {
+    let (mut rest, mut parts) = (text, Vec::new());
+    for length in lengths.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (part, others) = rest.split_at((*length).min(rest.len()));
+        parts.push(part);
+        rest = others;
+    }
+    parts
+}
+
+proptest! {
+    #![proptest_config(cases(400))]
+
+    #[test]
+    fn what_comes_out_is_the_definition_however_the_text_is_cut(
+        models in models(true),
+        text in texts(40),
+        lengths in prop::collection::vec(1..8_usize, 1..6),
+    ) {
+        let engine = engine(&models);
+        let select = || engine.select(|rule| models[rule].counts);
+        let whole = said(&engine, select(), [&text[..]]);
+        prop_assert_eq!(&whole, &said(&engine, select(), parts(&text, &lengths)));
+        prop_assert_eq!(&whole, &said(&engine, select(), text.chunks(1)));
+        let Truth { fates, mut findings, blocked_at } = truth(&models, &text);
+        if let Verdict::Block(finding) = &whole.verdict {
+            prop_assert_eq!(Some(finding.range.end as usize), blocked_at);
+            prop_assert_eq!(&fates[..whole.fates.len()], &whole.fates);
+            prop_assert!(!whole.fates.contains(&Fate::Cut));
+        } else {
+            prop_assert_eq!(blocked_at, None);
+            prop_assert_eq!(&fates, &whole.fates);
+            let mut told = whole.findings;
+            told.sort_unstable_by_key(|finding| (finding.rule, finding.range.start));
+            findings.sort_unstable_by_key(|finding| (finding.rule, finding.range.start));
+            prop_assert_eq!(findings, told);
+        }
+    }
+}
+
+/// All texts over these bytes of at most so many, the shortest first.
+fn continuations(most: usize) -> Vec<Vec<u8>> {
+    let mut all = vec![Vec::new()];
+    let mut from = 0;
+    for _ in 0..most {
+        let shorter: Vec<_> = all[from..].to_vec();
+        from = all.len();
+        all.extend(shorter.iter().flat_map(|text| b"abc ".iter().map(move |byte| [&text[..], &[*byte]].concat())));
+    }
+    all
+}
+
+/// Two continuations that lead to different fates of the byte at this place, which none can therefore tell.
+fn witness(models: &[Model], prefix: &[u8], at: usize) -> Option<[Vec<u8>; 2]> {
+    let fate = |more: &[u8]| truth(models, &[prefix, more].concat()).fates[at];
+    let first = fate(b"");
+    let other = continuations(5).into_iter().find(|more| fate(more) != first)?;
+    Some([Vec::new(), other])
+}
+
+proptest! {
+    #![proptest_config(cases(40))]
+
+    #[test]
+    fn no_filter_could_hold_less_at_any_prefix(models in models(false), text in texts(7)) {
+        let engine = engine(&models);
+        let mut filter = Filter::new(engine.clone(), Arc::new(engine.select(|rule| models[rule].counts)));
+        let mut output = Output::default();
+        let mut said = Vec::new();
+        let few = continuations(3);
+        for (at, byte) in text.iter().enumerate() {
+            filter.push(&[*byte], &mut output);
+            add_fates(&output.pieces, &mut said);
+            if output.verdict != Verdict::Pass {
+                break;
+            }
+            let prefix = &text[..=at];
+            prop_assert_eq!(filter.held(), prefix.len() - said.len());
+            // What has been said holds whatever follows.
+            for more in &few {
+                let fates = truth(&models, &[prefix, more].concat()).fates;
+                prop_assert_eq!(&fates[..said.len()], &said, "{:?} then {:?}", prefix, more);
+            }
+            // Of what has not been said, the first byte may become one thing or another.
+            if said.len() < prefix.len() {
+                let two = witness(&models, prefix, said.len());
+                prop_assert!(two.is_some(), "byte {} of {:?} is held for nothing", said.len(), prefix);
+            }
+        }
+    }
+}
