@@ -26,7 +26,7 @@ use tokio::{
 };
 use tower::{ServiceBuilder, ServiceExt as _, service_fn, timeout::error::Elapsed, util::BoxCloneSyncService};
 
-pub use self::pages::SnapshotPage;
+pub use self::pages::{ShadowPage, SnapshotPage};
 
 /// Connections at one time; further ones are closed at once.
 const CONNECTIONS_MAX: usize = 64;

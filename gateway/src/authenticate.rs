@@ -21,6 +21,7 @@ pub mod remembered;
 
 use std::{
     borrow::Cow,
+    cell::RefCell,
     net::IpAddr,
     rc::Rc,
     time::{Duration, Instant, SystemTime},
@@ -30,7 +31,7 @@ use http::Method;
 use portcullis_mesh::tls::PeerCertificate;
 use portcullis_policy::{
     authorize::Caller,
-    roles::Standing,
+    roles::{Roles, Standing},
     snapshot::{Access, Guard, ProviderId, Scheme},
 };
 use smallvec::SmallVec;
@@ -136,12 +137,20 @@ impl Rejection {
     }
 }
 
+/// The roles that a caller holds, made once for as long as the caller is remembered.
+#[derive(Debug)]
+struct Standings {
+    live: Standing,
+    /// In the second set of documents (`--shadow`), once it has been asked.
+    shadow: RefCell<Option<Rc<Standing>>>,
+}
+
 /// Who asks, as the stage found out. Only [`authenticate`] makes it.
 #[derive(Debug, Clone)]
 pub struct Authenticated {
     caller: Caller,
-    /// The roles that the caller holds.
-    standing: Option<Rc<Standing>>,
+    /// The roles that the caller holds; `None` where nobody has to be known.
+    standings: Option<Rc<Standings>>,
     fresh: Duration,
     held: Option<Held>,
 }
@@ -154,7 +163,16 @@ impl Authenticated {
 
     /// The roles that the caller holds.
     pub fn standing(&self) -> Option<&Standing> {
-        self.standing.as_deref()
+        self.standings.as_ref().map(|standings| &standings.live)
+    }
+
+    /// The roles that the caller holds in another set of documents than the one in force.
+    pub fn standing_under(&self, roles: &Roles) -> Option<Rc<Standing>> {
+        let mut shadow = self.standings.as_ref()?.shadow.borrow_mut();
+        match &*shadow {
+            Some(standing) if standing.is_of(roles, &self.caller) => Some(standing.clone()),
+            _ => Some(shadow.insert(Rc::new(roles.standing(&self.caller))).clone()),
+        }
     }
 
     /// How long what the provider said holds before it is asked again.
@@ -167,15 +185,16 @@ impl Authenticated {
         self.held.as_ref()
     }
 
-    fn of(known: Known, credential: Option<&Credential<'_>>, live: &Live) -> Self {
+    fn of(known: Known, credential: Option<&Credential<'_>>, roles: &Roles) -> Self {
         let Known { caller, fresh, .. } = known;
-        let standing = Some(Rc::new(live.snapshot.roles.standing(&caller)));
+        let live = roles.standing(&caller);
+        let standings = Some(Rc::new(Standings { live, shadow: RefCell::default() }));
         let held = Held::of(&caller, credential);
-        Self { caller, standing, fresh, held }
+        Self { caller, standings, fresh, held }
     }
 
     fn nobody() -> Self {
-        Self { caller: Caller::anonymous(), standing: None, fresh: Duration::MAX, held: None }
+        Self { caller: Caller::anonymous(), standings: None, fresh: Duration::MAX, held: None }
     }
 }
 
@@ -286,7 +305,7 @@ async fn judge(
     let Some((provider, judged)) = live.providers.judge(&taken.providers, shown).await else { return Ok(None) };
     let label = provider.map_or("none", |provider| live.providers.label(provider));
     worker.metrics.authentication(label, judged.as_ref().map_or_else(Rejection::word, |_| "ok"));
-    let authenticated = Authenticated::of(judged?, shown.credential, live);
+    let authenticated = Authenticated::of(judged?, shown.credential, &live.snapshot.roles);
     if let (Some(fingerprint), Some(provider)) = (fingerprint, provider)
         && !authenticated.fresh.is_zero()
     {
@@ -294,4 +313,71 @@ async fn judge(
         worker.remembered.borrow_mut().keep(fingerprint, known, begun, live, Instant::now());
     }
     Ok(Some(authenticated))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::expect_used, reason = "tests")]
+
+    use std::{fmt::Write as _, sync::Arc};
+
+    use portcullis_policy::{
+        authorize::{Method, Principal, PrincipalKind},
+        check::check_sources,
+        documents::Sources,
+        snapshot::DocumentId,
+    };
+
+    use super::*;
+
+    /// Documents that give alice so many roles.
+    fn roles(count: usize) -> Roles {
+        let head = |kind: &str, name: &str| {
+            format!("---\napiVersion: portcullis.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\n")
+        };
+        let mut text =
+            head("IdentityProvider", "sso") + "spec: {oidc: {issuer: \"https://id.test\", audiences: [edge]}}\n";
+        for role in (0..count).map(|number| format!("role-{number}")) {
+            let (rules, binding) = (head("Role", &role), head("RoleBinding", &role));
+            let _ = write!(
+                text,
+                "{rules}rules: [{{routes: ['*'], actions: [infer]}}]\n{binding}subjects: [{{kind: User, provider: sso, \
+                 name: alice}}]\nroleRef: {{kind: Role, name: {role}}}\n"
+            );
+        }
+        check_sources(&Sources::of_text("all.yaml", &text)).snapshot.roles
+    }
+
+    fn alice() -> Known {
+        let part = |text: &str| Arc::from(text);
+        let (group, kind) = (part("portcullis.dev"), part("IdentityProvider"));
+        let provider = DocumentId { group, kind, namespace: part("default"), name: part("sso") };
+        let caller = Caller::known(Principal {
+            provider: Arc::new(provider),
+            method: Method::Jwt,
+            kind: PrincipalKind::User,
+            name: part("alice"),
+            stable_id: None,
+            groups: Vec::new(),
+            scopes: Vec::new(),
+            claims: serde_json::Map::new(),
+            expires: None,
+        });
+        Known { caller, fresh: Duration::from_mins(1), lacks_groups: false }
+    }
+
+    #[test]
+    fn whoever_is_remembered_is_looked_up_once_in_each_set_of_documents() {
+        let (live, shadow, next) = (roles(1), roles(2), roles(3));
+        let authenticated = Authenticated::of(alice(), None, &live);
+        let remembered = authenticated.clone();
+        let lookup = |of: &Authenticated, roles: &Roles| of.standing_under(roles).expect("alice is known");
+        let first = lookup(&authenticated, &shadow);
+        assert!(Rc::ptr_eq(&first, &lookup(&remembered, &shadow)), "it is made once");
+        let second = lookup(&remembered, &next);
+        assert!(Rc::ptr_eq(&second, &lookup(&authenticated, &next)), "and once more for other documents");
+        let of_live = remembered.standing().map(Standing::len);
+        assert_eq!((of_live, first.len(), second.len()), (Some(1), 2, 3));
+        assert!(Authenticated::nobody().standing_under(&shadow).is_none());
+    }
 }

@@ -67,6 +67,10 @@ pub struct RunArgs {
     /// Files and folders of documents. Folders are read recursively.
     #[arg(long, required = true, num_args = 1..)]
     pub config: Vec<PathBuf>,
+    /// Files and folders of a second, whole set of documents, which is asked about every decision and never heeded: where it
+    /// would have decided otherwise is counted and logged. It reloads when its files change.
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    pub shadow: Vec<PathBuf>,
     /// Where state is kept: the local authority, certificates, the socket for upgrades.
     #[arg(long, default_value = "/var/lib/portcullis")]
     pub state: PathBuf,

@@ -122,7 +122,7 @@ fn permit<'s>(
 ) -> Result<Passage<'s>, Refusal> {
     let rule: &'s Rule = matched.rule;
     let metrics = &record.worker.metrics;
-    let denial = match Passage::open(live, &listener.id, rule, authenticated, wanted) {
+    let denial = match Passage::open(live, &listener.id, rule, authenticated, wanted, record) {
         Ok(passage) => {
             if passage.caller().principal().is_some() {
                 metrics.authorization(rule, true);

@@ -37,6 +37,7 @@ pub mod reload;
 pub mod resource;
 pub mod route;
 pub mod run;
+pub mod shadow;
 pub mod sockets;
 pub mod sse;
 pub mod tls;

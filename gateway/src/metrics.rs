@@ -9,8 +9,8 @@ use portcullis_mesh::{
     endpoints::Outcome,
     http::h1_client::SendError,
     telemetry::{
-        BackendMetrics, Catalogue, Counter, CounterFamily, Described, Gauge, Handshake, ListenerMetrics, Registry,
-        RouteMetrics, WorkerMetrics,
+        BackendMetrics, Catalogue, Counter, CounterFamily, Described, Gauge, Handshake, Kind, ListenerMetrics,
+        Registry, RouteMetrics, WorkerMetrics,
     },
     tls::{Accepted, TlsRefusal},
 };
@@ -21,6 +21,7 @@ use crate::{
     live::{Live, PortKey},
     record::Ending,
     refusal::Refusal,
+    shadow::{Outcome as Judgement, follow::State as ShadowState},
     worker::Worker,
 };
 
@@ -33,6 +34,8 @@ const MODELS_MAX: usize = 100;
 const AUTHENTICATIONS_MAX: usize = 1000;
 /// Routes and decisions with a series of their own; further ones are counted as `other`.
 const AUTHORIZATIONS_MAX: usize = 4000;
+/// Routes and pairs of decisions with a series of their own; further ones are counted as `other`.
+const SHADOW_DECISIONS_MAX: usize = 4000;
 
 /// Every metric of the process; each worker takes its part.
 #[derive(Clone)]
@@ -48,6 +51,8 @@ pub struct MetricsSource {
     mirrors_skipped: CounterFamily<1>,
     authentications: CounterFamily<2>,
     authorizations: CounterFamily<2>,
+    shadow_decisions: CounterFamily<3>,
+    shadow_unlogged: CounterFamily<0>,
 }
 
 impl fmt::Debug for MetricsSource {
@@ -109,6 +114,22 @@ impl MetricsSource {
                 ["route", "decision"],
                 AUTHORIZATIONS_MAX,
             ),
+            shadow_decisions: registry.counter(
+                Described::count(
+                    "portcullis_shadow_decisions",
+                    "Decisions about requests, by route, what was decided, and what the shadow set would have decided.",
+                ),
+                ["route", "live", "shadow"],
+                SHADOW_DECISIONS_MAX,
+            ),
+            shadow_unlogged: registry.counter(
+                Described::count(
+                    "portcullis_shadow_differences_unlogged",
+                    "Differences between the documents and the shadow set that were counted and not logged: too many.",
+                ),
+                [],
+                1,
+            ),
             registry,
             catalogue,
         }
@@ -124,6 +145,15 @@ impl MetricsSource {
             resolved: RefCell::default(),
         })
     }
+}
+
+/// Adds to every page whether the second set of documents is as its files are.
+pub fn show_shadow(registry: &Registry, state: Arc<ShadowState>) {
+    registry.collect(move |page| {
+        let help = "1 if the documents of the shadow set were refused and an earlier one is asked.";
+        page.family("portcullis_shadow_stale", help, "", Kind::Gauge);
+        page.gauge(&[], f64::from(u8::from(state.error.load().is_some())));
+    });
 }
 
 /// One worker's part, with the series it has used so far.
@@ -146,6 +176,7 @@ struct Resolved {
     models: HashMap<Box<str>, Counter>,
     authentications: HashMap<(usize, usize), Counter>,
     authorizations: HashMap<(usize, bool), Counter>,
+    shadow_decisions: HashMap<(usize, Judgement, Judgement), Counter>,
     ports: HashMap<PortKey, Rc<PortMetrics>>,
 }
 
@@ -220,6 +251,7 @@ impl Metrics {
         resolved.backends.clear();
         resolved.authentications.clear();
         resolved.authorizations.clear();
+        resolved.shadow_decisions.clear();
         let documents: HashSet<&DocumentId> = live.snapshot.documents.iter().map(|status| &status.document).collect();
         resolved.by_route.retain(|route, _| documents.contains(route));
         let backends: HashSet<&DocumentId> = live.backends().iter().map(|backend| &backend.spec.document).collect();
@@ -361,6 +393,22 @@ impl Metrics {
         };
         let counter = *self.resolved.borrow_mut().authorizations.entry(key).or_insert_with(make);
         self.shard.inc(counter);
+    }
+
+    /// The second set of documents was asked about a decision.
+    pub fn shadow_decision(&self, rule: &Rule, live: Judgement, shadow: Judgement) {
+        let key = (std::ptr::from_ref(rule) as usize, live, shadow);
+        let make = || {
+            let route = format!("{}/{}", rule.route.namespace, rule.route.name);
+            self.source.shadow_decisions.with([&route, live.as_str(), shadow.as_str()])
+        };
+        let counter = *self.resolved.borrow_mut().shadow_decisions.entry(key).or_insert_with(make);
+        self.shard.inc(counter);
+    }
+
+    /// It differed, and too many had been logged to log it.
+    pub fn shadow_unlogged(&self) {
+        self.shard.inc(self.source.shadow_unlogged.with([]));
     }
 
     /// A request was not mirrored.

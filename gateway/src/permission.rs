@@ -16,6 +16,7 @@ use std::{
 use http::{HeaderMap, Method};
 use portcullis_mesh::tls::PeerCertificate;
 use portcullis_policy::{
+    Snapshot,
     action::Action,
     authorize::{AboutModel, Caller, Denial, Permit, Question, authorize_with, shows_model},
     resolve::about_model,
@@ -26,8 +27,10 @@ use portcullis_policy::{
 use crate::{
     authenticate::{Authenticated, Known, introspection::Held, providers::ShownAgain},
     live::Live,
+    record::Record,
     refusal::Refusal,
     route::action_of,
+    shadow::Decided,
     worker::Worker,
 };
 
@@ -82,25 +85,42 @@ struct Asked {
 
 /// The same, as far as policy looks at it.
 #[derive(Debug, Clone, Copy)]
-struct Seen<'r> {
-    model: Option<&'r str>,
-    headers: &'r HeaderMap,
-    source: IpAddr,
+pub struct Seen<'r> {
+    /// The model as the request names it.
+    pub model: Option<&'r str>,
+    /// Without what a client may not say.
+    pub headers: &'r HeaderMap,
+    /// Where it comes from.
+    pub source: IpAddr,
 }
 
 impl<'s> Passage<'s> {
-    /// Lets a caller in, or says why not.
+    /// Lets a caller in, or says why not. The second set of documents hears of it, if there is one.
     pub fn open(
         live: &'s Live,
         listener: &'s ListenerId,
         rule: &'s Rule,
         authenticated: Authenticated,
         wanted: &Wanted<'_>,
+        record: &Record,
     ) -> Result<Self, NoPassage> {
         let action = action_of(&live.snapshot, rule, wanted.method, wanted.path);
         let Wanted { model, headers, source, .. } = *wanted;
         let caller = authenticated.caller();
-        let permit = Seen { model, headers, source }.judge(live, rule, caller, authenticated.standing(), action)?;
+        let seen = Seen { model, headers, source };
+        let judged = seen.judge(&live.snapshot, rule, caller, authenticated.standing(), action);
+        let decided = Decided {
+            listener,
+            rule,
+            authenticated: &authenticated,
+            method: wanted.method,
+            path: wanted.path,
+            seen,
+            action,
+            judged: judged.as_ref(),
+        };
+        record.worker.shadow.compare(&decided, record);
+        let permit = judged?;
         let asked = matches!(rule.access, Access::Guarded(_)).then(|| Asked {
             model: model.map(Box::from),
             headers: live.snapshot.roles.looks_at_headers().then(|| headers.clone()),
@@ -184,15 +204,15 @@ impl Asked {
 }
 
 impl Seen<'_> {
-    fn judge<'s>(
+    /// Whether a set of documents lets a caller in.
+    pub fn judge<'s>(
         &self,
-        live: &'s Live,
+        snapshot: &'s Snapshot,
         rule: &'s Rule,
         caller: &Caller,
         standing: Option<&Standing>,
         action: Action,
     ) -> Result<Permit<'s>, NoPassage> {
-        let snapshot = &live.snapshot;
         let resolved = about_model(snapshot, rule, action, self.model).map_err(|_| NoPassage::NotServed)?;
         let question = Question { action, model: resolved.about(), headers: self.headers, source: Some(self.source) };
         authorize_with(snapshot, rule, caller, standing, &question).map_err(NoPassage::Denied)
@@ -271,9 +291,11 @@ impl Watched {
         let Known { caller, fresh, .. } =
             live.providers.renew(principal, &shown, now).await.map_err(|rejection| rejection.word())?;
         let rule = live.rule(&self.listener, &self.route, self.index).ok_or("route_gone")?;
-        self.asked.seen(&HeaderMap::new()).judge(live, rule, &caller, None, self.action).map_err(|no| match no {
-            NoPassage::NotServed => "model_gone",
-            NoPassage::Denied(_) => "permission_denied",
+        self.asked.seen(&HeaderMap::new()).judge(&live.snapshot, rule, &caller, None, self.action).map_err(|no| {
+            match no {
+                NoPassage::NotServed => "model_gone",
+                NoPassage::Denied(_) => "permission_denied",
+            }
         })?;
         *self.caller.borrow_mut() = caller;
         self.generation.set(live.generation);

@@ -20,12 +20,13 @@ use tokio::{
 };
 
 use crate::{
-    admin::{self, AdminPages, Readiness, SnapshotPage},
+    admin::{self, AdminPages, Readiness, ShadowPage, SnapshotPage},
     authenticate::directory,
     cli::{RunArgs, UnresolvedReferences},
     limits::limits,
-    metrics::MetricsSource,
+    metrics::{MetricsSource, show_shadow},
     reload::{Input, Reloader, State, load},
+    shadow::follow::{self, Follower},
     sockets::Sockets,
     tls::TlsState,
     upgrade::{ADMIN_SOCKET, Succession},
@@ -79,6 +80,7 @@ async fn control(arguments: RunArgs, serving: impl FnOnce(&State, SocketAddr)) -
         paths: arguments.config.clone(),
         references_may_fail: arguments.unresolved_references == UnresolvedReferences::Serve500,
     };
+    let mut shadow = Follower::new(&arguments.shadow, input.references_may_fail).map_err(RunError::Input)?;
     let tls = TlsState::new(&arguments.state);
     let keys = SigningKeys::open(&arguments.state, SystemTime::now()).map(Arc::new);
     let keys = keys.map_err(|error| RunError::Input(error.to_string()))?;
@@ -99,17 +101,22 @@ async fn control(arguments: RunArgs, serving: impl FnOnce(&State, SocketAddr)) -
         })
         .collect::<Result<_, _>>()?;
     let sockets = Sockets::new(arguments.bind.clone(), count);
+    let commands: Vec<_> = workers.iter().map(|worker| worker.commands.clone()).collect();
+    if let Some(shadow) = &mut shadow {
+        // Before the first request can come.
+        shadow.serve(commands.clone());
+        show_shadow(&metrics.registry, shadow.state());
+    }
     let mut reloader = Reloader::new(input, tls, sockets, workers, metrics.clone(), live, read);
     reloader.start(&mut succession.inherited).await.map_err(RunError::Input)?;
     let state = reloader.state();
     show(&metrics, &state, admissions);
     let successors = succession.serving().await?;
 
-    let commands: Vec<_> = reloader.workers().iter().map(|worker| worker.commands.clone()).collect();
     let mut admin = Admin {
         asked: arguments.admin,
         socket: admin,
-        pages: pages(&metrics, &state, commands, keys.clone()),
+        pages: pages(&metrics, &state, shadow.as_ref().map(Follower::state), commands, keys.clone()),
         open: None,
     };
     tokio::spawn(turn_keys(keys));
@@ -123,7 +130,7 @@ async fn control(arguments: RunArgs, serving: impl FnOnce(&State, SocketAddr)) -
     );
     serving(&state, address);
 
-    let afterwards = serve(&mut reloader, &mut admin, successors, &mut signals).await;
+    let afterwards = serve(&mut reloader, shadow, &mut admin, successors, &mut signals).await;
     match afterwards {
         Afterwards::Nobody => tracing::info!("stopping: what is open may finish"),
         Afterwards::Successor => tracing::info!("stopping: a successor has the sockets; what is open here may finish"),
@@ -137,6 +144,7 @@ async fn control(arguments: RunArgs, serving: impl FnOnce(&State, SocketAddr)) -
 /// the documents, certificates are renewed.
 async fn serve(
     reloader: &mut Reloader,
+    mut shadow: Option<Follower>,
     admin: &mut Admin,
     mut successors: mpsc::Receiver<Successor>,
     signals: &mut Signals,
@@ -144,11 +152,19 @@ async fn serve(
     let (tell, mut changed) = mpsc::channel(1);
     // It ends when `changed` does.
     tokio::spawn(watch(reloader.read(), tell));
+    let (tell, mut shadow_changed) = mpsc::channel(1);
+    if let Some(shadow) = &shadow {
+        shadow.watch(tell);
+    }
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return Afterwards::Nobody,
             _ = signals.interrupt.recv() => return Afterwards::Nobody,
-            _ = signals.hangup.recv() => reloader.start_over().await,
+            _ = signals.hangup.recv() => {
+                reloader.start_over().await;
+                shadow.iter_mut().for_each(Follower::reload);
+            }
+            Some(()) = shadow_changed.recv() => shadow.iter_mut().for_each(Follower::reload),
             Some(()) = changed.recv() => reloader.reload().await,
             () = reloader.renewal_due() => reloader.renew().await,
             Some(successor) = successors.recv() => tokio::select! {
@@ -237,6 +253,7 @@ async fn turn_keys(keys: Arc<SigningKeys>) {
 fn pages(
     metrics: &MetricsSource,
     state: &Arc<State>,
+    shadow: Option<Arc<follow::State>>,
     commands: Vec<mpsc::UnboundedSender<Command>>,
     keys: Arc<SigningKeys>,
 ) -> AdminPages {
@@ -253,6 +270,10 @@ fn pages(
             snapshot: for_snapshot.live.load().snapshot.clone(),
             error: for_snapshot.error.load().as_ref().map(|error| error.as_str().into()),
             bound: (**for_snapshot.bound.load()).clone(),
+            shadow: shadow.as_ref().map(|shadow| ShadowPage {
+                revision: shadow.set.load().snapshot.revision.clone(),
+                error: shadow.error.load().as_ref().map(|error| error.as_str().into()),
+            }),
         }),
         endpoints: Arc::new(move || {
             let live = for_endpoints.live.load();

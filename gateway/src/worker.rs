@@ -30,6 +30,7 @@ use crate::{
     metrics::{Metrics, MetricsSource},
     permission::{self, AllWatched, RECHECK_INTERVAL},
     random::Random,
+    shadow::{Beside, Shadow},
     sockets::SocketKey,
     upstream_identity::{SigningKeys, UpstreamIdentity},
 };
@@ -54,6 +55,8 @@ pub struct Worker {
     pub failures: Failures,
     /// Exchanges whose answers go on.
     pub watched: AllWatched,
+    /// A second set of documents, asked and not heeded.
+    pub shadow: Beside,
     /// For weights and mirrors.
     pub random: Random,
     /// Copies to mirrors in flight.
@@ -77,6 +80,8 @@ pub type Current = Rc<Arc<Live>>;
 pub enum Command {
     /// This is the revision from now on, and these addresses stand for other ports.
     Live(Arc<Live>, Vec<(SocketKey, PortKey)>),
+    /// This second set of documents is asked from now on.
+    Shadow(Arc<Shadow>),
     /// Accept connections here, for this port. Acknowledged when it does.
     Listen(SocketKey, PortKey, std::net::TcpListener, oneshot::Sender<()>),
     /// Accept no more connections here; what waits in the queue is taken first. Those who came in may finish.
@@ -145,6 +150,7 @@ pub fn spawn(
             identity: UpstreamIdentity::new(keys),
             failures: Failures::default(),
             watched: AllWatched::default(),
+            shadow: Beside::default(),
             random: Random::from_os(),
             mirrors: Cell::new(0),
             limits,
@@ -193,6 +199,7 @@ async fn run(worker: Rc<Worker>, lag: Gauge, mut inbox: mpsc::UnboundedReceiver<
                 worker.metrics.revision(&live);
                 *worker.live.borrow_mut() = Rc::new(live);
             }
+            Command::Shadow(shadow) => worker.shadow.replace(shadow),
             Command::Listen(key, port, socket, ready) => {
                 open.entry(key).or_default().push(Listening::new(&worker, port, socket));
                 let _ = ready.send(());

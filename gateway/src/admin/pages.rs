@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 use portcullis_mesh::endpoints::{BackendStatus, EndpointState, EndpointStatus};
 use portcullis_policy::snapshot::{
     Condition, DocumentId, DocumentStatus, Listener, ListenerId, ListenerProtocol, ListenerStatus, ParentStatus,
-    Snapshot,
+    Revision, Snapshot,
 };
 use serde::Serialize;
 
@@ -30,6 +30,17 @@ pub struct SnapshotPage {
     pub error: Option<Arc<str>>,
     /// Where each listener is bound.
     pub bound: HashMap<ListenerId, Vec<SocketAddr>>,
+    /// The second set of documents, if there is one.
+    pub shadow: Option<ShadowPage>,
+}
+
+/// What `/snapshot` shows of the second set of documents.
+#[derive(Debug, Clone)]
+pub struct ShadowPage {
+    /// The one that is asked.
+    pub revision: Revision,
+    /// Why its documents as they are were refused; then it is stale.
+    pub error: Option<Arc<str>>,
 }
 
 /// `/readyz`.
@@ -54,14 +65,28 @@ pub(super) fn snapshot(page: &SnapshotPage) -> String {
         revision: &'a str,
         state: &'static str,
         error: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        shadow: Option<ShadowLine<'a>>,
         listeners: Vec<ListenerLine<'a>>,
         documents: Vec<DocumentLine<'a>>,
     }
+    #[derive(Serialize)]
+    struct ShadowLine<'a> {
+        revision: &'a str,
+        state: &'static str,
+        error: Option<&'a str>,
+    }
+    let state = |error: &Option<Arc<str>>| if error.is_some() { "stale" } else { "current" };
     let listeners = page.snapshot.listeners.iter();
     print(&Page {
         revision: &page.snapshot.revision.0,
-        state: if page.error.is_some() { "stale" } else { "current" },
+        state: state(&page.error),
         error: page.error.as_deref(),
+        shadow: page.shadow.as_ref().map(|shadow| ShadowLine {
+            revision: &shadow.revision.0,
+            state: state(&shadow.error),
+            error: shadow.error.as_deref(),
+        }),
         listeners: listeners.map(|listener| ListenerLine::new(listener, page.bound.get(&listener.id))).collect(),
         documents: page.snapshot.documents.iter().map(DocumentLine::new).collect(),
     })

@@ -93,7 +93,7 @@ fn example_snapshot() -> SnapshotPage {
         ],
     };
     let bound = [(listener, vec!["127.0.0.1:34567".parse().unwrap()])];
-    SnapshotPage { snapshot: Arc::new(snapshot), error: None, bound: bound.into() }
+    SnapshotPage { snapshot: Arc::new(snapshot), error: None, bound: bound.into(), shadow: None }
 }
 
 fn example_endpoints() -> Vec<BackendStatus> {
@@ -205,6 +205,16 @@ async fn the_snapshot_page_says_how_each_document_fared() {
     let stale = SnapshotPage { error: Some("gateway.yaml:3:1: no".into()), ..example_snapshot() };
     let page: Value = serde_json::from_str(&pages::snapshot(&stale)).unwrap();
     assert_eq!((&page["state"], &page["error"]), (&json!("stale"), &json!("gateway.yaml:3:1: no")));
+    let shadow = |error: Option<&str>| {
+        let shadow = ShadowPage { revision: Revision("0123".into()), error: error.map(Into::into) };
+        let page = SnapshotPage { shadow: Some(shadow), ..example_snapshot() };
+        serde_json::from_str::<Value>(&pages::snapshot(&page)).unwrap()["shadow"].take()
+    };
+    assert_eq!(shadow(None), json!({"revision": "0123", "state": "current", "error": null}));
+    assert_eq!(
+        shadow(Some("a.yaml:1:1: no")),
+        json!({"revision": "0123", "state": "stale", "error": "a.yaml:1:1: no"})
+    );
 }
 
 #[tokio::test]

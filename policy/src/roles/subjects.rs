@@ -150,7 +150,7 @@ impl Roles {
 
 impl Standing {
     /// Whether it was made of these roles, for this caller.
-    pub(crate) fn is_of(&self, roles: &Roles, caller: &Caller) -> bool {
+    pub fn is_of(&self, roles: &Roles, caller: &Caller) -> bool {
         Arc::ptr_eq(&self.of, &roles.0) && self.caller.is_same(caller)
     }
 

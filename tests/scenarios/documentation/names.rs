@@ -120,6 +120,9 @@ async fn every_metric_on_the_pages_is_one_of_the_gateway() {
     let rare = [
         "portcullis_authentications_total",
         "portcullis_authorizations_total",
+        "portcullis_shadow_decisions_total",
+        "portcullis_shadow_differences_unlogged_total",
+        "portcullis_shadow_stale",
         "portcullis_connections_refused_total",
         "portcullis_accept_failures_total",
         "portcullis_upstream_retries_total",

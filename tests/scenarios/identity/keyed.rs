@@ -1,6 +1,13 @@
 //! A gateway that knows callers by API keys and asks roles what they may: two models behind one route.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use portcullis_tests::harness::{Answer, Documents, Gateway, Options, Origin, RawClient, binary, read_yaml};
 use tempfile::TempDir;
@@ -33,15 +40,22 @@ pub(super) const ROLES: &str = "
 impl Keyed {
     /// Before an origin that says `{}`, as the two models `small-1` and `large`.
     pub(super) async fn start(roles: &str) -> Self {
-        let reply = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
-        let origin = Origin::answering(reply).await;
-        let backends = texts::inference("llm", "openai", &[origin.address()], "  models: [small-1, large]\n")
-            + &texts::inference_route("/v1", "llm", "");
+        let (origin, backends) = two_models().await;
         Self::before(origin, backends, roles).await
+    }
+
+    /// The same, with a second set of documents beside it that has these roles.
+    pub(super) async fn start_beside(roles: &str, shadow: &str) -> Self {
+        let (origin, backends) = two_models().await;
+        Self::beside(origin, backends, roles, Some(shadow)).await
     }
 
     /// Before these backends and routes.
     pub(super) async fn before(origin: Origin, backends: String, roles: &str) -> Self {
+        Self::beside(origin, backends, roles, None).await
+    }
+
+    async fn beside(origin: Origin, backends: String, roles: &str, shadow: Option<&str>) -> Self {
         let folder = Arc::new(TempDir::new().unwrap());
         let file = folder.path().join("keys").join("api-keys.yaml");
         fs::create_dir(file.parent().unwrap()).unwrap();
@@ -51,7 +65,13 @@ impl Keyed {
             keys.insert(name, create(&file_text, owner, groups).await);
         }
         let documents = documents(&file_text, &backends, roles);
-        let gateway = Gateway::start(&documents, Options { folder: Some(folder), ..Options::default() }).await;
+        let mut options = Options { folder: Some(folder.clone()), ..Options::default() };
+        if let Some(roles) = shadow {
+            let shadow = folder.path().join("shadow");
+            replace(&shadow, &self::documents(&file_text, &backends, roles));
+            options.arguments = vec!["--shadow".to_owned(), shadow.to_str().unwrap().to_owned()];
+        }
+        let gateway = Gateway::start(&documents, options).await;
         let address = gateway.addr("default/edge", 80).await;
         Self { gateway, address, origin, backends, file, keys }
     }
@@ -70,6 +90,18 @@ impl Keyed {
         self.gateway.rewrite(&documents(&self.file(), &self.backends, roles)).await;
     }
 
+    /// The folder of the second set of documents.
+    pub(super) fn shadow(&self) -> PathBuf {
+        self.gateway.folder().path().join("shadow")
+    }
+
+    /// Another second set from now on: these roles, as they come out of `change`.
+    pub(super) fn write_shadow(&self, roles: &str, change: impl Fn(&str) -> String) {
+        let documents = documents(&self.file(), &self.backends, roles);
+        let changed = documents.files().fold(Documents::new(), |all, (name, text)| all.with(name, change(text)));
+        replace(&self.shadow(), &changed);
+    }
+
     /// A POST of JSON.
     pub(super) async fn post(&self, path: &str, key: &str, body: &str) -> Answer {
         let headers = format!("content-type: application/json\r\nauthorization: Bearer {key}\r\n");
@@ -82,6 +114,25 @@ impl Keyed {
 
     pub(super) async fn exchange(&self, request: &str) -> Answer {
         RawClient::connect(self.address).await.exchange(request).await
+    }
+}
+
+/// An origin that says `{}`, and the documents that know it as two models.
+async fn two_models() -> (Origin, String) {
+    let reply = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+    let origin = Origin::answering(reply).await;
+    let backends = texts::inference("llm", "openai", &[origin.address()], "  models: [small-1, large]\n")
+        + &texts::inference_route("/v1", "llm", "");
+    (origin, backends)
+}
+
+/// Writes documents into a folder; each is renamed into place.
+fn replace(folder: &Path, documents: &Documents) {
+    fs::create_dir_all(folder).unwrap();
+    for (name, text) in documents.files() {
+        let aside = folder.with_extension("aside");
+        fs::write(&aside, text).unwrap();
+        fs::rename(aside, folder.join(name)).unwrap();
     }
 }
 

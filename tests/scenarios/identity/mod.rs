@@ -18,6 +18,7 @@ mod oidc;
 mod outages;
 mod resource;
 mod roles;
+mod shadow;
 mod site;
 mod strangers;
 mod streams;
