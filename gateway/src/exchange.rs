@@ -46,6 +46,7 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
         return Ok(answer::ready(answer, record));
     }
     let authenticated = authenticate(connection, &live, &candidates, &line, &canonical, &request).await?;
+    record.caller = authenticated.caller().clone();
     let model =
         prompt::read(candidates.need(&live.snapshot, &line, &canonical), &line, &canonical, &mut request).await?;
     let matched = candidates.choose(listener, &line, &canonical, &request, model.as_deref())?;

@@ -7,7 +7,7 @@ use std::{rc::Rc, sync::Arc, time::Instant};
 
 use http::{Method, StatusCode};
 use portcullis_mesh::telemetry::{Gauge, RouteMetrics};
-use portcullis_policy::snapshot::Rule;
+use portcullis_policy::{authorize::Caller, snapshot::Rule};
 
 use crate::{filters::identifiers::RequestId, permission::Watched, refusal::Dialect, worker::Worker};
 
@@ -23,6 +23,8 @@ pub struct Record {
     pub dialect: Dialect,
     /// Its method, for the metric's label.
     pub method: Method,
+    /// Who asks, once that is known.
+    pub caller: Caller,
     /// Watched for as long as its answer goes on.
     pub watched: Option<Rc<Watched>>,
     in_flight: Gauge,
@@ -73,8 +75,19 @@ impl Record {
         method: &Method,
     ) -> Self {
         worker.metrics.shard().shift(in_flight, 1);
-        let method = method.clone();
-        Self { worker, started, id, dialect, method, watched: None, in_flight, route: None, status: None, open: true }
+        Self {
+            worker,
+            started,
+            id,
+            dialect,
+            method: method.clone(),
+            caller: Caller::anonymous(),
+            watched: None,
+            in_flight,
+            route: None,
+            status: None,
+            open: true,
+        }
     }
 
     /// The rule was found.
@@ -97,7 +110,22 @@ impl Record {
             let after = self.started.elapsed();
             self.worker.metrics.shard().shift(self.in_flight, -1);
             self.worker.metrics.exchange_closed(self.route.as_deref(), &self.method, self.status, ending, after);
+            self.tell(ending);
         }
+    }
+
+    /// Says in the log who it was, and who said so.
+    fn tell(&self, ending: Ending) {
+        let Some(principal) = self.caller.principal() else { return };
+        tracing::debug!(
+            request_id = self.id.as_str(),
+            caller = &*principal.name,
+            provider = %principal.provider,
+            by = principal.method.as_str(),
+            status = self.status.map(|status| status.as_u16()),
+            ending = ending.as_str(),
+            "exchange of a known caller"
+        );
     }
 
     /// The record itself; what stays behind is closed for good.
@@ -110,6 +138,7 @@ impl Record {
             id: self.id.clone(),
             dialect: self.dialect,
             method: self.method.clone(),
+            caller: self.caller.clone(),
             watched: self.watched.take(),
             in_flight: self.in_flight,
             route: self.route.take(),

@@ -1,4 +1,4 @@
-//! Paths of [`TABLES`](super::tables::TABLES) as a tree of segments: what is looked up costs the same for any number of rows.
+//! Paths of [`TABLES`] as a tree of segments: what is looked up costs the same for any number of rows.
 
 use std::sync::LazyLock;
 

@@ -65,7 +65,8 @@ impl Keyed {
             keys.insert(name, create(&file_text, owner, groups).await);
         }
         let documents = documents(&file_text, &backends, roles);
-        let mut options = Options { folder: Some(folder.clone()), ..Options::default() };
+        let environment = vec![("PORTCULLIS_LOG".to_owned(), "debug".to_owned())];
+        let mut options = Options { folder: Some(folder.clone()), environment, ..Options::default() };
         if let Some(roles) = shadow {
             let shadow = folder.path().join("shadow");
             replace(&shadow, &self::documents(&file_text, &backends, roles));

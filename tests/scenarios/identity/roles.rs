@@ -1,7 +1,7 @@
 //! What callers may: by route, action, model and condition, over the wire.
 
 use portcullis_tests::harness::{Answer, Origin, RawClient};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::keyed::{Keyed, ROLES};
 use crate::{edge::request, texts};
@@ -184,4 +184,16 @@ async fn credentials_do_not_reach_the_backend() {
     let seen = keyed.origin.seen();
     assert_eq!((seen[0].header("authorization"), seen[0].header("x-api-key")), (None, None));
     assert_eq!(seen[0].header("x-gateway-model-name"), Some("small-1"));
+}
+
+#[tokio::test]
+async fn the_record_says_who_it_was_and_who_said_so_and_shows_no_key() {
+    let keyed = Keyed::start(ROLES).await;
+    let key = keyed.key("alice");
+    assert_eq!(keyed.get("/v1/models", key).await.status, 200);
+    let line = keyed.gateway.logged(|line| line["message"] == "exchange of a known caller").await;
+    assert_eq!((&line["caller"], &line["by"]), (&json!("alice"), &json!("api-key")), "{line}");
+    assert_eq!(line["provider"], "IdentityProvider default/keys", "{line}");
+    assert_eq!((&line["status"], &line["ending"]), (&json!(200), &json!("complete")), "{line}");
+    assert!(!keyed.gateway.stderr().contains(key));
 }
