@@ -2,6 +2,7 @@
 
 use super::AccessRules;
 use crate::{
+    action::{Action, ActionSet},
     compile::gateways::GatewayDraft,
     diagnostics::Diagnostic,
     documents::Document,
@@ -89,10 +90,13 @@ fn span_of(policy: &Document, provider: usize) -> crate::diagnostics::Span {
 pub(in crate::compile) fn unreadable(route: &Document, access: &Access) -> Option<Diagnostic> {
     let told = match access {
         Access::Guarded(_) => "a TLSRoute cannot ask who its callers are: nobody reads its bytes",
-        Access::Anonymous { actions, .. } if *actions != crate::action::ActionSet::HARMLESS => {
-            "a TLSRoute cannot tell actions apart: nobody reads its bytes"
+        // `anonymous: {}`, or `*`: whoever says everything need not be told apart.
+        Access::Anonymous { actions, .. }
+            if *actions == ActionSet::HARMLESS || actions.iter().count() == Action::ALL.len() =>
+        {
+            return None;
         }
-        Access::Anonymous { .. } => return None,
+        Access::Anonymous { .. } => "a TLSRoute cannot tell actions apart: nobody reads its bytes",
     };
     Some(
         Diagnostic::error("unreadable-route", told)
