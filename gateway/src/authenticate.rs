@@ -291,7 +291,12 @@ async fn judge(
     shown: &Shown<'_>,
 ) -> Result<Option<Authenticated>, Rejection> {
     let worker = &connection.worker;
-    let fingerprint = Fingerprint::of(shown, || connection.certificate_hash());
+    // Where nothing is ever remembered, hashing a credential would be work for nothing.
+    let fingerprint = if live.providers.remember(&taken.providers) {
+        Fingerprint::of(shown, || connection.certificate_hash())
+    } else {
+        None
+    };
     if let Some(fingerprint) = &fingerprint {
         let remembered = worker.remembered.borrow_mut().find(fingerprint, live, Instant::now(), shown.now);
         if let Some((provider, authenticated)) = remembered

@@ -122,6 +122,12 @@ impl Providers {
         self.all.get(id.0 as usize).map_or(0, |provider| provider.judge.keys_generation())
     }
 
+    /// Whether what any of these says may be remembered.
+    pub fn remember(&self, taken: &[ProviderId]) -> bool {
+        let mut taken = taken.iter().filter_map(|id| self.all.get(id.0 as usize));
+        taken.any(|provider| provider.judge.remembers())
+    }
+
     /// What counts of it. Stock SDKs cannot be kept from sending `Authorization: Bearer something`: beside a certificate that
     /// one of `taken` knows callers by, a credential of a kind that none of them looks at is not what the caller is known by.
     pub fn heeded<'r>(&self, taken: &[ProviderId], shown: Shown<'r>) -> Shown<'r> {
@@ -276,6 +282,15 @@ impl Judge {
             Self::Directory(directory) => Some(Box::pin(Arc::clone(directory).run())),
             Self::Oidc(provider) => Some(Box::pin(Arc::clone(provider).run())),
             _ => None,
+        }
+    }
+
+    fn remembers(&self) -> bool {
+        match self {
+            Self::Oidc(provider) => !provider.spec().cache.fresh.is_zero(),
+            Self::Directory(_) => true,
+            // They are judged each time.
+            Self::ApiKeys(_) | Self::Certificates(_) => false,
         }
     }
 
