@@ -98,7 +98,7 @@ pub fn withhold_from(request: &mut Request, access: &Access) {
 /// `Cookie` stays: the gateway takes no credential from it, so it is between the client and the backend.
 pub fn withhold(upstream: &Upstream, headers: &mut HeaderMap) {
     if !matches!(upstream, Upstream::Credential) {
-        drop_aliases(headers, CREDENTIALS.iter());
+        drop_aliases(headers, |name| CREDENTIALS.iter().any(|held| is_alias(name, held.as_str())));
     }
     drop_ours(upstream, headers);
 }
@@ -110,14 +110,13 @@ pub fn drop_ours(upstream: &Upstream, headers: &mut HeaderMap) {
         Upstream::Jwt { header, .. } => [Some(header), None, None],
         Upstream::Headers { user, groups, provider } => [user.as_ref(), groups.as_ref(), provider.as_ref()],
     };
-    drop_aliases(headers, ours.into_iter().flatten());
+    drop_aliases(headers, |name| ours.iter().flatten().any(|ours| is_alias(name, ours.as_str())));
 }
 
 /// Servers that turn `-` into `_` take `x_user` and `x.user` for `x-user`, so those go too.
-fn drop_aliases<'n>(headers: &mut HeaderMap, names: impl Iterator<Item = &'n HeaderName> + Clone) {
-    let is_one = |name: &HeaderName| names.clone().any(|one| is_alias(name.as_str(), one.as_str()));
+fn drop_aliases(headers: &mut HeaderMap, is_one: impl Fn(&str) -> bool) {
     // Hardly ever is there more than one.
-    while let Some(name) = headers.keys().find(|name| is_one(name)).cloned() {
+    while let Some(name) = headers.keys().find(|name| is_one(name.as_str())).cloned() {
         headers.remove(name);
     }
 }
