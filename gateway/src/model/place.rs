@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use http::Method;
+use smallvec::SmallVec;
 
 use super::{ModelSource, check_name};
 use crate::refusal::Refusal;
@@ -41,8 +42,14 @@ fn named(model: Option<&str>) -> Result<ModelSource<'_>, Refusal> {
     decode(model, false).ok_or_else(super::invalid_name).and_then(check_name).map(ModelSource::Here)
 }
 
-/// `/v2/models/{model}[/versions/{version}][/…]`, and Triton's `/v2/repository/models/{model}/…`.
+/// `/v2/models/{model}[/versions/{version}][/…]`, and Triton's `/v2/repository[/{repository}]/models/{model}/…`.
 fn kserve(path: &str) -> Option<&str> {
+    // Before the form without a repository: Triton takes the longest one, too, where a repository is called `models`.
+    if let Some(rest) = path.strip_prefix("/v2/repository/")
+        && let [_, "models", model, "load" | "unload"] = *rest.split('/').collect::<SmallVec<[&str; 8]>>()
+    {
+        return Some(model).filter(|model| !model.is_empty());
+    }
     let rest = path.strip_prefix("/v2/models/").or_else(|| path.strip_prefix("/v2/repository/models/"))?;
     // Triton: the statistics of all models.
     if path == "/v2/models/stats" {

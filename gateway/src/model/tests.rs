@@ -107,6 +107,12 @@ fn the_source_follows_from_the_head() {
     check(Method::GET, "/v2/health/ready", &[], nowhere());
     check(Method::POST, "/v2/repository/models/simple/load", &[JSON], here("simple"));
     check(Method::POST, "/v2/repository/index", &[JSON], nowhere());
+    check(Method::POST, "/v2/repository/prod/models/simple/load", &[JSON], here("simple"));
+    check(Method::POST, "/v2/repository/prod/models/a%20b/unload", &[JSON], here("a b"));
+    check(Method::POST, "/v2/repository/models/models/simple/load", &[JSON], here("simple"));
+    check(Method::POST, "/v2/repository/models/models/load", &[JSON], here("models"));
+    check(Method::POST, "/v2/repository/prod/models//load", &[JSON], nowhere());
+    check(Method::POST, "/v2/repository/prod/index", &[JSON], nowhere());
     check(Method::GET, "/v1/models/meta-llama/Llama-3.1-8B", &[], here("meta-llama/Llama-3.1-8B"));
     check(Method::DELETE, "/v1/models/ft:m:org", &[], here("ft:m:org"));
     check(Method::GET, "/v1/models", &[], nowhere());
