@@ -7,6 +7,9 @@ use portcullis_certs::SpiffeId;
 use super::{DocumentId, Location};
 pub use crate::documents::kinds::ours::{Algorithm, GroupOverage, Nested};
 
+/// The shortest `cache.stale` of an issuer: its keys are fetched twice in it.
+pub const KEYS_STALE_MIN: Duration = Duration::from_secs(2);
+
 /// An index into [`Snapshot::providers`](super::Snapshot::providers).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProviderId(pub u32);

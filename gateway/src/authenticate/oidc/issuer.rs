@@ -47,8 +47,6 @@ const RETRY_INTERVAL_MAX: Duration = Duration::from_mins(1);
 pub const REFETCH_COOLDOWN: Duration = Duration::from_secs(10);
 /// How long a request waits for keys.
 pub const KEYS_WAIT: Duration = Duration::from_secs(3);
-/// The shortest `cache.stale`: keys have to be fetched twice in it.
-pub const STALE_MIN: Duration = Duration::from_secs(2);
 /// A discovery document is read again after this time.
 const DISCOVERY_INTERVAL: Duration = Duration::from_hours(1);
 
@@ -165,9 +163,6 @@ struct Failure {
 impl Issuer {
     /// Reads what is in files. Keys that `previous` holds and would be fetched from the same place are kept.
     pub fn new(spec: &Spec, previous: Option<&Self>) -> Result<Self, String> {
-        if spec.cache.stale < STALE_MIN {
-            return Err(format!("`cache.stale` of an issuer is at least {} s", STALE_MIN.as_secs()));
-        }
         HttpsUrl::parse(&spec.issuer).map_err(|error| error.to_string())?;
         let introspects = spec.introspection.as_ref().is_some_and(|client| client.endpoint.is_none());
         let same = previous.filter(|previous| {

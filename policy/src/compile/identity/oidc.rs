@@ -6,7 +6,9 @@ use super::{Checks, claim_path, shared};
 use crate::{
     compile::status::arc,
     documents::kinds::ours::{self, ProofWord},
-    snapshot::{Algorithm, CacheTimes, ClaimPath, GroupOverage, IntrospectionClient, KeySource, OidcProvider},
+    snapshot::{
+        Algorithm, CacheTimes, ClaimPath, GroupOverage, IntrospectionClient, KEYS_STALE_MIN, KeySource, OidcProvider,
+    },
 };
 
 /// By how much clocks may differ at most: more would keep an expired credential alive.
@@ -44,7 +46,7 @@ pub(super) fn compile(spec: &ours::Oidc, checks: &mut Checks<'_>) -> OidcProvide
         introspection: spec.introspection.as_ref().map(|introspection| introspection_client(introspection, checks)),
         proof_required: spec.proof == Some(ProofWord::Required),
         group_overage: spec.group_overage.unwrap_or(GroupOverage::Refuse),
-        cache: checks.cache("spec.oidc.cache", spec.cache.as_ref(), CACHE_DEFAULT),
+        cache: cache(spec, checks),
     }
 }
 
@@ -91,4 +93,17 @@ fn introspection_client(spec: &ours::Introspection, checks: &mut Checks<'_>) -> 
         client_id: arc(&spec.client_id),
         client_secret: checks.file("spec.oidc.introspection.clientSecret.file", &spec.client_secret.file),
     }
+}
+
+/// Keys have to be fetched again before the last ones cease to count.
+fn cache(spec: &ours::Oidc, checks: &mut Checks<'_>) -> CacheTimes {
+    let cache = checks.cache("spec.oidc.cache", spec.cache.as_ref(), CACHE_DEFAULT);
+    if cache.stale < KEYS_STALE_MIN {
+        let said = spec.cache.as_ref().and_then(|cache| cache.stale.as_deref()).unwrap_or_default();
+        let at_least = KEYS_STALE_MIN.as_secs();
+        let message = format!("`{said}` is out of range: the keys of an issuer count for at least {at_least}s");
+        let help = "`stale` is for how long its last keys count while it cannot be asked; `fresh` may be 0s";
+        checks.fail_as("out-of-range", "spec.oidc.cache.stale", message, "too short", help);
+    }
+    cache
 }
