@@ -9,6 +9,7 @@ mod directory_ad;
 mod directory_faults;
 mod directory_gateway;
 mod dpop;
+mod enrichment;
 mod introspection;
 mod jwks;
 mod jwt;
