@@ -21,7 +21,7 @@ use tokio::{
 
 use crate::{
     admin::{self, AdminPages, Readiness, ShadowPage, SnapshotPage},
-    authenticate::directory,
+    authenticate::{directory, oidc::shown as issuers},
     cli::{RunArgs, UnresolvedReferences},
     limits::limits,
     metrics::{MetricsSource, show_shadow},
@@ -238,6 +238,8 @@ fn show(metrics: &MetricsSource, state: &Arc<State>, limits: Arc<ConnectionLimit
     });
     let for_directories = state.clone();
     directory::show(&metrics.registry, move || for_directories.live.load().providers.directories(SystemTime::now()));
+    let for_issuers = state.clone();
+    issuers::show(&metrics.registry, move || for_issuers.live.load().providers.issuers());
 }
 
 /// Replaces the keys that backends verify callers with, when it is time.

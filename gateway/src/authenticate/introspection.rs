@@ -21,7 +21,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -88,6 +88,31 @@ pub struct Introspection {
     shared: Arc<Shared>,
 }
 
+/// Opaque credentials that were judged, by a word for what came of it.
+pub type Counts = [(&'static str, u64); 4];
+
+/// What became of opaque credentials, in the order of [`Counts`]: known from a moment ago, active, inactive, not answered.
+#[derive(Debug, Default)]
+struct Counters([AtomicU64; 4]);
+
+impl Counters {
+    const REMEMBERED: usize = 0;
+
+    fn count(&self, answer: &Result<Answer, Word>) {
+        self.add(match answer {
+            Ok(Answer::Active { .. }) => 1,
+            Ok(Answer::Inactive) => 2,
+            Err(_) => 3,
+        });
+    }
+
+    fn add(&self, place: usize) {
+        if let Some(counter) = self.0.get(place) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 /// What is the same for all revisions that ask the same issuer as the same client.
 #[derive(Default)]
 struct Shared {
@@ -98,6 +123,7 @@ struct Shared {
     runtime: OnceLock<Handle>,
     /// The last question had no answer: said once, not for every question.
     is_failing: AtomicBool,
+    counters: Counters,
 }
 
 struct Turns(Semaphore);
@@ -183,6 +209,15 @@ impl Introspection {
         self.endpoint.is_none()
     }
 
+    /// What became of opaque credentials so far.
+    pub fn counts(&self) -> Counts {
+        let mut counts = ["remembered", "active", "inactive", "unavailable"].map(|word| (word, 0));
+        for ((_, count), counter) in counts.iter_mut().zip(&self.shared.counters.0) {
+            *count = counter.load(Ordering::Relaxed);
+        }
+        counts
+    }
+
     /// Lends the runtime that it runs on to questions, and drops what is too old, until it is dropped.
     pub async fn run(&self) {
         let _ = self.shared.runtime.set(Handle::current());
@@ -222,8 +257,20 @@ impl Introspection {
     async fn ask(&self, credential: &str, discovered: Option<HttpsUrl>) -> Result<Answer, Word> {
         let fingerprint = fingerprint(credential);
         if let Some(answer) = lock(&self.shared.answers).find(&fingerprint, Instant::now()) {
+            self.shared.counters.add(Counters::REMEMBERED);
             return Ok(answer);
         }
+        let answer = self.answered(fingerprint, credential, discovered).await;
+        self.shared.counters.count(&answer);
+        answer
+    }
+
+    async fn answered(
+        &self,
+        fingerprint: Fingerprint,
+        credential: &str,
+        discovered: Option<HttpsUrl>,
+    ) -> Result<Answer, Word> {
         let endpoint = self.endpoint.clone().or(discovered).ok_or("introspection_endpoint")?;
         let mut flight = self.join(fingerprint, credential, endpoint)?;
         let answered = timeout(INTROSPECTION_TIMEOUT, flight.wait_for(Option::is_some)).await;

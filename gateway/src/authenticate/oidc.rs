@@ -10,6 +10,7 @@ pub mod claims;
 pub mod issuer;
 pub mod jwt;
 pub mod keys;
+pub mod shown;
 
 use std::{
     path::PathBuf,
@@ -32,7 +33,7 @@ use super::{
     Known, Rejection, Shown,
     bound::{self, Possession},
     credential::Credential,
-    introspection::{Introspected, Introspection, is_opaque},
+    introspection::{self, Introspected, Introspection, is_opaque},
 };
 
 /// A provider that knows callers by what one issuer says of them.
@@ -105,6 +106,11 @@ impl OidcProvider {
     /// How its keys are, for metrics and pages.
     pub fn status(&self) -> Status {
         self.issuer.status()
+    }
+
+    /// What became of opaque credentials; `None`: the issuer is not asked about any.
+    pub fn introspections(&self) -> Option<introspection::Counts> {
+        self.introspection.as_ref().map(Introspection::counts)
     }
 
     /// Whether a credential says that it is of this issuer. It says nothing of whether that is so.

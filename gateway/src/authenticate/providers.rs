@@ -17,7 +17,7 @@ use super::{
     challenge::{Cause, Challenges},
     credential::Credential,
     directory::{self, Directory},
-    oidc::OidcProvider,
+    oidc::{OidcProvider, shown as issuers},
 };
 use crate::refusal::Refusal;
 
@@ -66,8 +66,14 @@ enum Judge {
 impl Providers {
     /// Brings the providers of a snapshot to life. What `previous` has learnt and is still true is kept.
     pub fn build(snapshot: &Snapshot, previous: Option<&Self>) -> Result<Self, String> {
-        let mut providers = Self { challenges: Challenges::new(snapshot), ..Self::default() };
-        for spec in &snapshot.providers {
+        let providers = Self::of(&snapshot.providers, previous)?;
+        Ok(Self { challenges: Challenges::new(snapshot), ..providers })
+    }
+
+    /// Brings these to life, which name each other by their places among them. Nobody can be challenged by them.
+    pub fn of(specs: &[IdentityProvider], previous: Option<&Self>) -> Result<Self, String> {
+        let mut providers = Self::default();
+        for spec in specs {
             let document = Arc::new(spec.document.clone());
             let before = previous.and_then(|previous| {
                 let id = previous.by_document.get(&document)?;
@@ -105,6 +111,28 @@ impl Providers {
             _ => None,
         });
         directories.collect()
+    }
+
+    /// How the issuers are.
+    pub fn issuers(&self) -> Vec<issuers::Shown> {
+        let issuers = self.all.iter().filter_map(|provider| match &provider.judge {
+            Judge::Oidc(oidc) => Some(issuers::Shown {
+                provider: provider.label.clone(),
+                keys: oidc.status(),
+                opaque: oidc.introspections(),
+            }),
+            _ => None,
+        });
+        issuers.collect()
+    }
+
+    /// What stands in the way of a provider, for whoever runs it, if something does.
+    pub fn trouble(&self, id: ProviderId) -> Option<String> {
+        match &self.all.get(id.0 as usize)?.judge {
+            Judge::Oidc(oidc) => oidc.status().last_error.map(|error| error.to_string()),
+            Judge::Directory(directory) => directory.status(SystemTime::now()).problem,
+            Judge::ApiKeys(_) | Judge::Certificates(_) => None,
+        }
     }
 
     /// What a provider is called in metrics: `inference/sso`.

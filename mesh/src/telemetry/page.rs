@@ -85,6 +85,9 @@ impl Page {
 
     /// A sample of a gauge.
     pub fn gauge(&mut self, labels: &[(&str, &str)], value: f64) {
+        if value == f64::INFINITY {
+            return self.sample("", labels, None, "+Inf");
+        }
         self.sample("", labels, None, value);
     }
 

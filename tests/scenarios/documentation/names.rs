@@ -33,11 +33,20 @@ spec:
   targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]
   authentication: {anonymous: {actions: ['*']}}
 ---
-# Nobody is asked: what is counted of directories is shown all the same.
+# Nobody is asked: what is counted of directories and issuers is shown all the same.
 apiVersion: portcullis.dev/v1alpha1
 kind: IdentityProvider
 metadata: {name: directory}
 spec: {ldap: {urls: ['ldaps://127.0.0.1:1'], bindAs: '{username}@corp.example'}}
+---
+apiVersion: portcullis.dev/v1alpha1
+kind: IdentityProvider
+metadata: {name: sso}
+spec:
+  oidc:
+    issuer: https://127.0.0.1:1
+    audiences: [llm]
+    introspection: {endpoint: 'https://127.0.0.1:1/ask', clientId: gateway, clientSecret: {file: sso.secret}}
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -70,6 +79,7 @@ async fn every_metric_on_the_pages_is_one_of_the_gateway() {
     let server = simulator(&["llama"]).await;
     let documents =
         Documents::new().with("edge.yaml", EDGE).with("m.yaml", simulated_backend("default", "m", "openai", &server));
+    let documents = documents.with("sso.secret", "secret of a gateway");
     let gateway = Gateway::start(&documents, Options::default()).await;
     let plain = gateway.addr("default/edge", 80).await;
     let tls = portcullis_tests::harness::Tls::new().server_name("localhost");
