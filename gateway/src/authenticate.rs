@@ -199,9 +199,9 @@ impl Authenticated {
 }
 
 /// Who may be asked about a request, before it is known which of its candidates it meets.
-struct Taken<'s> {
+pub(crate) struct Taken<'s> {
     /// Any of these may know the caller.
-    providers: SmallVec<[ProviderId; 4]>,
+    pub(crate) providers: SmallVec<[ProviderId; 4]>,
     /// Says how a client is told what it lacks.
     guard: &'s Guard,
     /// One of the candidates is open to everyone.
@@ -266,7 +266,7 @@ fn refuse(connection: &Connection, live: &Live, taken: &Taken<'_>, rejection: Re
 }
 
 /// `None`: whatever the request meets is open to everyone.
-fn taken<'s>(candidates: &Candidates<'s>) -> Option<Taken<'s>> {
+pub(crate) fn taken<'s>(candidates: &Candidates<'s>) -> Option<Taken<'s>> {
     let mut taken: Option<Taken<'s>> = None;
     let mut is_optional = false;
     candidates.each_access(|access| match access {

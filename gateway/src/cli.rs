@@ -212,6 +212,10 @@ pub struct WhoArgs {
     /// A workload, by its SPIFFE ID.
     #[arg(long, value_name = "SPIFFE-ID")]
     pub workload: Option<String>,
+    /// Whoever the credential in a file says: a line `Authorization: …` or `x-api-key: …`, or a bare JWT or API key. It is
+    /// judged as `run` would, for which an issuer or a directory may be asked over the network. It is never printed.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["as", "workload", "provider", "group", "scope", "claim"])]
+    pub credential: Option<PathBuf>,
     /// The IdentityProvider that knows the caller: its name, or `NAMESPACE/NAME`. Needed where several could.
     #[arg(long)]
     pub provider: Option<String>,

@@ -13,10 +13,14 @@ use portcullis_policy::{
     roles::Lack,
     routes::Match,
     snapshot::{Access, Guard, HostPattern, Listener, ListenerProtocol, Rule, Scheme, Upstream},
+    timestamp,
 };
 use serde_json::{Value, json};
 
-use super::who::Who;
+use super::{
+    credential::{self, Judged},
+    who::Who,
+};
 use crate::{
     canonical::Canonical,
     filters::{cors, identifiers::RequestId},
@@ -129,6 +133,14 @@ impl Explanation {
         {
             return Ok(outcome);
         }
+        let who = match who {
+            Who::Shown => {
+                let request = &request;
+                let judged = Judged { line: &line, canonical: &canonical, request, scheme: scheme_if_unsaid, source };
+                credential::judge(snapshot, &candidates, &judged)
+            }
+            who => who,
+        };
         let by_model = !matches!(candidates, Candidates::Rule(_));
         self.authenticate_before_the_model(&candidates, &who, snapshot)?;
         let model = match model {
@@ -236,9 +248,9 @@ impl Explanation {
             Access::Guarded(_) => guarded = guarded.or(Some(access)),
         });
         match (guarded, who, candidates) {
-            (Some(access), Who::Nobody | Who::Rejected { .. }, Candidates::ByModel(_)) if !is_open => {
-                self.authenticate(access, who, snapshot)
-            }
+            // What is shown has to be good, even where nothing has to be shown.
+            (Some(access), Who::Rejected { .. }, _) => self.authenticate(access, who, snapshot),
+            (Some(access), Who::Nobody, Candidates::ByModel(_)) if !is_open => self.authenticate(access, who, snapshot),
             _ => Ok(()),
         }
     }
@@ -258,7 +270,7 @@ impl Explanation {
         let taken = taken(guard, snapshot);
         let says = format!("{} takes {taken} ({})", guard.policy, guard.location);
         let principal = match who {
-            Who::Nobody => {
+            Who::Nobody | Who::Shown => {
                 let refusal = Refusal::unauthenticated("authentication_required");
                 return Err(self.refuse("authenticate", &refusal, &format!("nobody says who it is; {says}")));
             }
@@ -278,11 +290,13 @@ impl Explanation {
         }
         let groups: Vec<String> = principal.groups.iter().map(|group| group_words(principal, group)).collect();
         let of_groups = if groups.is_empty() { "no groups".to_owned() } else { format!("in {}", groups.join(", ")) };
+        let expires = principal.expires.map(timestamp::print);
+        let until = expires.as_ref().map(|expires| format!(", until {expires}")).unwrap_or_default();
         self.stages.push(Stage {
             name: "authenticate",
             said: vec![
                 format!(
-                    "`{}`, known by {} ({}), {of_groups}",
+                    "`{}`, known by {} ({}), {of_groups}{until}",
                     principal.name,
                     principal.provider,
                     principal.method.as_str()
@@ -290,7 +304,7 @@ impl Explanation {
                 says,
             ],
             facts: json!({"name": &*principal.name, "provider": principal.provider.to_string(),
-                "method": principal.method.as_str(), "groups": groups,
+                "method": principal.method.as_str(), "groups": groups, "expires": expires,
                 "scopes": principal.scopes.iter().map(|scope| &**scope).collect::<Vec<_>>(),
                 "policy": guard.policy.to_string(), "at": guard.location.to_string()}),
         });

@@ -1,8 +1,9 @@
 //! `portcullis explain`: what would become of one request, stage by stage, with the document and line that decide.
 //!
 //! [`mod@decide`] goes through the stages of the exchange with the exchange's own functions; [`who`] makes the caller that the
-//! command line supposes. `portcullis test` asks here too.
+//! command line supposes, and [`credential`] has the one judged that it shows. `portcullis test` asks here too.
 
+pub mod credential;
 pub mod decide;
 pub mod render;
 pub mod who;
@@ -45,8 +46,14 @@ pub fn explain(arguments: &ExplainArgs) -> Result<ExitCode, RunError> {
         Some("https") => Scheme::Https,
         _ => return Err(RunError::Input(format!("`{url}` does not begin with `http://` or `https://`"))),
     };
+    let mut arrival = arrival(arguments, method, &uri).map_err(RunError::Input)?;
+    if let Some(file) = &arguments.who.credential {
+        for (name, value) in credential::read(file).map_err(RunError::Input)? {
+            arrival.request.headers_mut().append(name, value);
+        }
+    }
     let asked = Asked {
-        arrival: arrival(arguments, method, &uri).map_err(RunError::Input)?,
+        arrival,
         scheme: Some(scheme),
         port: uri.port_u16(),
         model: arguments.model.clone(),

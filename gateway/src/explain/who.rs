@@ -19,6 +19,8 @@ pub enum Who {
     Nobody,
     /// This caller.
     Known(Caller),
+    /// Whoever the credential of the request says, which is yet to be judged ([`super::credential`]).
+    Shown,
     /// Somebody whose credential does not count.
     Rejected {
         /// What they are told.
@@ -34,7 +36,7 @@ impl Who {
         const ANONYMOUS: &Caller = &Caller::anonymous();
         match self {
             Self::Known(caller) => caller,
-            Self::Nobody | Self::Rejected { .. } => ANONYMOUS,
+            Self::Nobody | Self::Shown | Self::Rejected { .. } => ANONYMOUS,
         }
     }
 }
@@ -60,6 +62,9 @@ pub struct Supposed<'a> {
 
 /// Who the command line says.
 pub fn of_arguments(arguments: &WhoArgs, snapshot: &Snapshot) -> Result<Who, String> {
+    if arguments.credential.is_some() {
+        return Ok(Who::Shown);
+    }
     let mut claims = Map::new();
     for text in &arguments.claim {
         let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not `name=value`"))?;
