@@ -1,0 +1,206 @@
+//! What must stand before a candidate. It is decided when the candidate begins, so that what lacks it is never held back.
+
+/// How many bytes before a candidate are looked at.
+pub const CONTEXT_BYTES_MAX: usize = 96;
+/// At most so many bytes between the value and the name that it is assigned to: quotes, operators, space.
+const OPERATOR_BYTES_MAX: usize = 24;
+/// At most so many bytes between a provider's word and the end of the name: `_API_KEY_FOR_TESTS`.
+const NAME_BYTES_MAX: usize = 32;
+
+/// Where a value stands rather than a word of a sentence: behind a quote, an operator or an opening bracket, at the beginning
+/// of a line, or behind a word like `key`. For what begins as any word does, so that prose is not held back for it.
+pub const VALUE: Context = Context::Other("where a value stands", stands_as_value);
+
+/// What must stand before a candidate.
+#[derive(Debug, Clone, Copy)]
+pub enum Context {
+    /// Anything.
+    Any,
+    /// One of these words, in lower case here and in any case there, as a word of its own, anywhere in the window.
+    Near(&'static [&'static str]),
+    /// A name with one of these words in it, to which the candidate is assigned: `WORD_KEY = "`, `<wordToken>`,
+    /// `"word-key": "`, `set("WORD", "`, `word key is `.
+    Assigned(&'static [&'static str]),
+    /// One of these, right before, in any case.
+    Behind(&'static [&'static str]),
+    /// None of these, right before, in any case.
+    NotBehind(&'static [&'static str]),
+    /// What a function says of the window, and that in words.
+    Other(&'static str, fn(&[u8]) -> bool),
+}
+
+/// The part of the text before a candidate that is looked at.
+pub fn window(before: &[u8]) -> &[u8] {
+    before.get(before.len().saturating_sub(CONTEXT_BYTES_MAX)..).unwrap_or(before)
+}
+
+impl Context {
+    /// Whether it holds, given the last [`CONTEXT_BYTES_MAX`] bytes before the candidate, or all if there are fewer.
+    pub fn holds(&self, window: &[u8]) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Near(words) => words.iter().any(|word| stands_alone(window, word.as_bytes())),
+            Self::Assigned(words) => is_assigned(window, words),
+            Self::Behind(ends) => ends.iter().any(|end| ends_with(window, end.as_bytes())),
+            Self::NotBehind(ends) => !ends.iter().any(|end| ends_with(window, end.as_bytes())),
+            Self::Other(_, holds) => holds(window),
+        }
+    }
+}
+
+pub(super) fn ends_with(text: &[u8], end: &[u8]) -> bool {
+    text.len().checked_sub(end.len()).and_then(|at| text.get(at..)).is_some_and(|tail| tail.eq_ignore_ascii_case(end))
+}
+
+/// Where a word begins in a text, in any case of ASCII.
+fn occurrences<'t>(text: &'t [u8], word: &'t [u8]) -> impl Iterator<Item = usize> + 't {
+    text.windows(word.len().max(1)).enumerate().filter(|(_, part)| part.eq_ignore_ascii_case(word)).map(|(at, _)| at)
+}
+
+fn stands_as_value(window: &[u8]) -> bool {
+    const WORDS: [&str; 9] = ["key", "token", "secret", "password", "credential", "bearer", "is", "use", "with"];
+    match window.last() {
+        None
+        | Some(b'\n' | b'"' | b'\'' | b'`' | b'=' | b':' | b'>' | b'(' | b'[' | b'{' | b',' | b'@' | b'/' | b'|') => {
+            true
+        }
+        Some(b' ' | b'\t') => {
+            let text = window.trim_ascii_end();
+            text.last().is_none_or(|byte| b"=:>|,".contains(byte))
+                || WORDS.iter().any(|word| {
+                    ends_with(text, word.as_bytes())
+                        && text
+                            .len()
+                            .checked_sub(word.len() + 1)
+                            .and_then(|at| text.get(at))
+                            .is_none_or(|byte| !byte.is_ascii_alphanumeric())
+                })
+        }
+        Some(_) => false,
+    }
+}
+
+fn stands_alone(text: &[u8], word: &[u8]) -> bool {
+    let beside = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte < 0x80);
+    occurrences(text, word).any(|at| {
+        let before = at.checked_sub(1).and_then(|at| text.get(at));
+        // In CJK there is no space between words, so a word that begins or ends beyond ASCII has no edge there.
+        let (begins, ends) = (word.first().is_some_and(u8::is_ascii), word.last().is_some_and(u8::is_ascii));
+        (!begins || beside(before)) && (!ends || beside(text.get(at + word.len())))
+    })
+}
+
+/// Whether what follows is the value of something whose name has one of the words in it.
+fn is_assigned(window: &[u8], words: &[&str]) -> bool {
+    let is_operator = |byte: &u8| matches!(byte, b'=' | b':' | b'>' | b',' | b'|');
+    let is_between = |byte: &u8| is_operator(byte) || b" \t\r\n\"'`\\?([{-".contains(byte);
+    let between = window.iter().rev().take_while(|byte| is_between(byte)).count();
+    let Some((name, between)) = window.split_at_checked(window.len() - between) else { return false };
+    let name = if between.iter().any(is_operator) {
+        name
+    } else if ends_with(name, b" is") && !between.is_empty() {
+        name.get(..name.len() - 3).unwrap_or_default()
+    } else {
+        return false;
+    };
+    if between.len() > OPERATOR_BYTES_MAX {
+        return false;
+    }
+    // The name: back to what cannot stand in one. A space can, for `The Datadog API key is …`.
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-. \t/[]\"'".contains(byte);
+    let length = name.iter().rev().take_while(|byte| is_name(byte)).count();
+    let name = name.get(name.len() - length..).unwrap_or_default();
+    words.iter().any(|word| {
+        occurrences(name, word.as_bytes())
+            .any(|at| begins_a_word(name, at) && name.len().saturating_sub(at + word.len()) <= NAME_BYTES_MAX)
+    })
+}
+
+/// Whether a word begins here: `KEY`, `my_key`, `myKey`, but not `monkey`.
+fn begins_a_word(name: &[u8], at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|at| name.get(at));
+    before.is_none_or(|before| {
+        !before.is_ascii_alphabetic() || before.is_ascii_lowercase() && name.get(at).is_some_and(u8::is_ascii_uppercase)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_assigned_to_a_name() {
+        let context = Context::Assigned(&["datadog", "dd_api"]);
+        let check = |before: &str, expected| {
+            assert_eq!(context.holds(window(before.as_bytes())), expected, "{before}");
+        };
+        for before in [
+            "DATADOG_API_KEY=",
+            "export DD_API_KEY=\"",
+            "\"datadogToken\": \"",
+            "myDatadogKey := '",
+            "<datadogToken>\n  ",
+            "set(\"DATADOG_TOKEN\", \"",
+            "datadog_key ||= `",
+            "datadog.key => \"",
+            "The Datadog API key is ",
+            "our datadog key is: `",
+            "{ \\\"datadog\\\": \\\"",
+        ] {
+            check(before, true);
+        }
+        for before in [
+            "",
+            "datadog ",
+            "datadog is fine, commit ",
+            "nodatadog = ",
+            "datadog; key = ",
+            "datadog is a service (see there) = ",
+            "datadog_a_name_that_goes_on_for_much_too_long_a_while = ",
+        ] {
+            check(before, false);
+        }
+        check(&format!("datadog_key = {}", " ".repeat(40)), false);
+    }
+
+    #[test]
+    fn a_word_is_near_when_it_stands_alone() {
+        let context = Context::Near(&["tax id", "téléphone", "tel", "身份证"]);
+        let check = |before: &str, expected| {
+            assert_eq!(context.holds(window(before.as_bytes())), expected, "{before}");
+        };
+        for before in
+            ["Tax ID: ", "tel. ", "TEL", "mon téléphone est le ", "我的身份证号是", "tel and then a few words "]
+        {
+            check(before, true);
+        }
+        for before in ["", "telling ", "hotel ", "taxi d", "étel ", &format!("tel {}", " ".repeat(96))] {
+            check(before, false);
+        }
+    }
+
+    #[test]
+    fn a_value_is_told_from_a_word_of_a_sentence() {
+        for before in ["", "key = ", "\"", "x: ", "(", "\n", "my token ", "the key is ", "a, ", "-H 'Bearer "] {
+            assert!(VALUE.holds(before.as_bytes()), "{before}");
+        }
+        for before in ["the ", "monkey ", "this ", "a-", "word. ", "(see "] {
+            assert!(!VALUE.holds(before.as_bytes()), "{before}");
+        }
+    }
+
+    #[test]
+    fn what_stands_right_before_decides_alone() {
+        assert!(Context::Behind(&["](", "src=\""]).holds(b"<img SRC=\""));
+        assert!(!Context::Behind(&["](", "src=\""]).holds(b"](a"));
+        assert!(Context::NotBehind(&["version "]).holds(b""));
+        assert!(!Context::NotBehind(&["version "]).holds(b"in Version "));
+        assert!(Context::Any.holds(b"") && Context::Other("no", <[u8]>::is_empty).holds(b""));
+    }
+
+    #[test]
+    fn the_window_is_bounded() {
+        assert_eq!(window(&[0; 200]).len(), CONTEXT_BYTES_MAX);
+        assert_eq!(window(b"ab"), b"ab");
+    }
+}

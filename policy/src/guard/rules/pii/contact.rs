@@ -1,0 +1,217 @@
+//! How people and their machines are reached, and when they were born.
+
+use super::super::{
+    Check, Context, Edge, Rule, Set,
+    checks::{europe, network, phone},
+};
+
+const PHONE_WORDS: &[&str] = &[
+    "phone",
+    "phones",
+    "telephone",
+    "tel",
+    "telefon",
+    "telefono",
+    "teléfono",
+    "telefone",
+    "téléphone",
+    "telefoon",
+    "telefonnummer",
+    "mobile",
+    "mobil",
+    "móvil",
+    "mobiltelefon",
+    "portable",
+    "handy",
+    "cell",
+    "cellphone",
+    "call",
+    "called",
+    "calling",
+    "dial",
+    "fax",
+    "sms",
+    "text",
+    "whatsapp",
+    "signal",
+    "contact",
+    "reach",
+    "number is",
+    "rufnummer",
+    "puhelin",
+    "numéro",
+    "ring",
+    "hotline",
+    "cellulare",
+    "komórka",
+    "celular",
+    "电话",
+    "電話",
+    "手机",
+    "전화",
+];
+
+pub(super) static RULES: &[Rule] = &[
+    Rule::new(
+        Set::Pii,
+        "email",
+        "email",
+        "e-mail address",
+        r"[A-Za-z0-9._%+-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}",
+        &[
+            "mail «ann.smith+x@mail.corp.example», please",
+            "<«a@b.co»>",
+            "«o_neill%test@sub.example.org».",
+            "mailto:«x@example.com»?subject=a",
+        ],
+        &["a@b", "@handle", "a..b@example.com", "user@localhost", "icon@2x.png", "a@-b.example", "git@"],
+    )
+    .edges(Edge::Mailbox, Edge::Host)
+    .cut(254)
+    .check(Check::Of("lengths of RFC 5321", network::email)),
+    Rule::new(
+        Set::Pii,
+        "phone",
+        "phone-international",
+        "telephone number with a country code",
+        r"(?:\+|00)[1-9](?:[ .()/-]{0,3}[0-9]){5,15}",
+        &[
+            "call «+49 (0) 30 901820»",
+            "«+1-415-555-2671»",
+            "tel:«+442079460958»",
+            "«+33 1 42 68 53 00»,",
+            "dial «0049 30 901820» or",
+        ],
+        &["+999 12345678", "+1 115 555 2671", "C++11 1234567", "1+1234567890", "+49 1", "0012345", "+11111111111"],
+    )
+    .edges(Edge::Number, Edge::Word)
+    .context(Context::NotBehind(&["+", ")", "utc", "gmt", "$", "e"]))
+    .check(Check::Of("plan of the country code", phone::international)),
+    Rule::new(
+        Set::Pii,
+        "phone",
+        "phone-north-american",
+        "telephone number of the North American plan",
+        r"(?:(?:\+|00)?1[ .-]?)?(?:\([2-9][0-9]{2}\)[ .-]?|[2-9][0-9]{2}[.-])[2-9][0-9]{2}[ .-][0-9]{4}(?:[ ]?(?:x|ext\.? ?)[0-9]{1,5})?",
+        &[
+            "«(415) 555-2671»",
+            "at «415-555-2671» or",
+            "«415.555.2671x123»",
+            "«001-415-555-2671»",
+            "«1-800-356-9377».",
+        ],
+        &["(415) 055-2671", "911-555-0100", "415 555", "2024-415-2671", "111-222-3333", "415-555-26711"],
+    )
+    .edges(Edge::Number, Edge::Name)
+    .check(Check::Of("area and exchange codes", phone::north_american)),
+    Rule::new(
+        Set::Pii,
+        "phone",
+        "phone-french",
+        "telephone number as it is written in France",
+        r"0[1-9](?:[ .-][0-9]{2}){4}",
+        &["au «01 42 68 53 00»", "«06.12.34.56.78»"],
+        &["01 42 68 53", "00 42 68 53 00", "01 42 68 53 001"],
+    )
+    .edges(Edge::Number, Edge::Name),
+    Rule::new(
+        Set::Pii,
+        "phone",
+        "phone-british",
+        "telephone number as it is written in the United Kingdom",
+        r"\(?0(?:20\)? [0-9]{4} [0-9]{4}|1[0-9]{2,3}\)? [0-9]{3} [0-9]{3,4}|7[0-9]{3} [0-9]{6}|7[0-9]{3} [0-9]{3} [0-9]{3}|[38][0-9]{2} [0-9]{3} [0-9]{4})",
+        &["on «020 7946 0958».", "«(0117) 496 0123»", "«07700 900123»", "«0800 496 0123»"],
+        &["0207946", "020 79460958 1", "07700 90012"],
+    )
+    .edges(Edge::Number, Edge::Name),
+    Rule::new(
+        Set::Pii,
+        "phone",
+        "phone-named",
+        "telephone number of any plan that a word says is one",
+        r"[(+]?[0-9](?:[ .()/-]{0,3}[0-9]){6,14}(?: ?(?:x|ext\.? ?)[0-9]{1,5})?",
+        &[
+            "Phone: «030 901820»",
+            "Tel. «089/1234567»",
+            "call me: «4155552671»",
+            "mein Handy ist «0171 1234567»",
+            "telefone «11 91234-5678»",
+            "电话«010-12345678»",
+        ],
+        &[
+            "phone 2024-05-17",
+            "call 192.168.100.200",
+            "call 192.0.2.0/24",
+            "text of 1 000 000 words",
+            "text 1.2.840.113549.1.1",
+            "call 1234",
+            "tel 00000000",
+            "invoice 030 901820",
+            "hotel 1234567",
+        ],
+    )
+    .edges(Edge::Number, Edge::Name)
+    .context(Context::Near(PHONE_WORDS))
+    .check(Check::Of("seven to thirteen digits, no date", phone::called_one)),
+    Rule::new(
+        Set::Pii,
+        "ip-address",
+        "ipv4",
+        "IPv4 address",
+        r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}",
+        &["from «203.0.113.9».", "http://«10.1.2.3»:80/", "[«192.168.0.12»]"],
+        &["127.0.0.1", "0.0.0.0", "1.2.3.400", "1.2.3", "v1.2.3.4", "version 1.2.3.4", "255.255.255.0"],
+    )
+    .edges(Edge::Number, Edge::Name)
+    .context(Context::NotBehind(&["version ", "version: ", "section ", "release ", "§", "§ ", "oid "]))
+    .check(Check::Of("an address that may be somebody's", network::ipv4)),
+    Rule::new(
+        Set::Pii,
+        "ip-address",
+        "ipv6",
+        "IPv6 address",
+        r"(?:[0-9A-Fa-f]{1,4}:|::)(?:[0-9A-Fa-f]{0,4}:){1,7}(?:[0-9A-Fa-f]{1,4}|[0-9]{1,3}(?:\.[0-9]{1,3}){3})?|::(?:[0-9A-Fa-f]{1,4})(?:\.[0-9]{1,3}){0,3}",
+        &["from «2001:db8::9».", "[«fe80::a1b2:3»]:443", "«2001:db8:0:1:2:3:4:5»"],
+        &["::1", "::", "12:30:45", "a::b", "std::fmt", "10:20", "de::add"],
+    )
+    .edges(Edge::Name, Edge::Word)
+    .context(Context::NotBehind(&[":", "."]))
+    .cut(45)
+    .check(Check::Of("an address that may be somebody's", network::ipv6)),
+    Rule::new(
+        Set::Pii,
+        "mac-address",
+        "mac-address",
+        "hardware address of a network interface",
+        r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}",
+        &["ether «52:54:00:ab:cd:ef»", "«52-54-00-AB-CD-EF»,", "«5254.00ab.cdef»"],
+        &["00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "52:54:00:ab:cd", "52:54-00:ab:cd:ef"],
+    )
+    .edges(Edge::Number, Edge::Name)
+    .context(Context::NotBehind(&[":"]))
+    .check(Check::Of("not all zeros or ones", network::mac)),
+    Rule::new(
+        Set::Pii,
+        "date-of-birth",
+        "date-of-birth",
+        "date that a word says is somebody's birthday",
+        r"(?:19|20)[0-9]{2}[-/.](?:0[1-9]|1[0-2])[-/.](?:0[1-9]|[12][0-9]|3[01])|(?:0?[1-9]|[12][0-9]|3[01])[-/.] ?(?:0?[1-9]|[12][0-9]|3[01])[-/.] ?(?:19|20)[0-9]{2}|(?:[0-3]?[0-9](?:st|nd|rd|th|\.)? )?(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.? (?:[0-3]?[0-9](?:st|nd|rd|th)?,? )?(?:19|20)[0-9]{2}",
+        &[
+            "Date of birth: «1984-03-17»",
+            "born on «17.03.1984» in",
+            "DOB «3/17/1984»",
+            "geboren am «17.3.1984»",
+            "née le «17/03/1984»",
+            "birthday: «17 March 1984»",
+            "born «March 17, 1984»",
+        ],
+        &["released 1984-03-17", "born 1984-13-41", "DOB 9999-99-99", "born in 1984", "stubborn 1984-03-17"],
+    )
+    .edges(Edge::Name, Edge::Name)
+    .context(Context::Near(&[
+        "date of birth", "dob", "d.o.b", "birth date", "birthdate", "birthday", "born", "geboren", "geburtsdatum", "geb", "né",
+        "née", "naissance", "nacimiento", "nacido", "nacida", "nato", "nata", "nascita", "nascimento", "geboortedatum",
+        "född", "født", "syntynyt", "urodzony", "urodzona", "urodzenia", "生年月日", "出生日期", "생년월일",
+    ]))
+    .check(Check::Of("a day of a human life", europe::date_of_birth)),
+];
