@@ -298,7 +298,8 @@ pub struct PromptInjection {
 object! {
 /// Personal data.
 pub struct Pii {
-    /// Which kinds.
+    /// Which kinds, as the page of guardrail rules lists them.
+    #[schemars(extend("items" = {"type": "string", "enum": crate::guard::rules::pii::KINDS.to_vec()}))]
     pub kinds: Vec<String>,
 }}
 
