@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 
 use regex_syntax::ParserBuilder;
 
+mod applied;
 pub mod assemble;
 pub mod canary;
 pub mod checks;
