@@ -111,15 +111,15 @@ async fn an_issuer_that_is_asked_about_credentials_stops_under_load() {
     };
     let (known, unknown) = (granted().await, granted().await);
     assert_eq!(status(&site, &known).await, 200);
-    let reached = under_load(&site, &format!("Bearer {known}"), async {
+    let happening = Box::pin(async {
         issuer.signal(Signal::STOP);
         let (first, second) = tokio::join!(status(&site, &unknown), status(&site, "nonsense"));
         assert_eq!((first, second), (503, 503), "nobody can tell");
         issuer.signal(Signal::CONT);
         eventually("it is asked again", async || status(&site, &unknown).await == 200).await;
         status(&site, "nonsense").await
-    })
-    .await;
+    });
+    let reached = under_load(&site, &format!("Bearer {known}"), happening).await;
     assert_eq!(reached, 401);
 }
 
@@ -129,7 +129,7 @@ async fn a_directory_stops_ends_and_starts_under_load() {
     let site = directory_gateway::site(&slapd, "    cache: {fresh: 200ms, stale: 10m}\n").await;
     let login = async |name: &str, password: &str| directory_gateway::status(&site, name, password).await;
     assert_eq!(login("alice", PASSWORD).await, 200);
-    under_load(&site, &format!("Basic {}", basic("alice", PASSWORD)), async {
+    let happening = Box::pin(async {
         slapd.signal(Signal::STOP);
         let (guess, other) = tokio::join!(login("alice", "another"), login("bob", PASSWORD));
         assert_eq!((guess, other), (503, 503), "stopped");
@@ -139,6 +139,6 @@ async fn a_directory_stops_ends_and_starts_under_load() {
         slapd.start_again();
         eventually("it is asked again", async || login("bob", PASSWORD).await == 403).await;
         assert_eq!(login("alice", "another").await, 401);
-    })
-    .await;
+    });
+    under_load(&site, &format!("Basic {}", basic("alice", PASSWORD)), happening).await;
 }

@@ -134,7 +134,6 @@ async fn whatever_a_credential_is_made_of_it_is_judged_in_no_time() {
             assert!(status == *expected || (*expected == 401 && status == 429), "{what}: {status}");
         }
         let spent = site.gateway.cpu().saturating_sub(before) / 20;
-        println!("{what}: {spent:?}");
         assert!(spent < CPU_MAX, "{what}: {spent:?}");
     }
     let good_cases = cases.iter().filter(|(_, _, expected)| *expected == 200).count();
