@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use super::{Engine, Filter, Output};
 
+/// Ordinary text, as models write it: what rules hold on it is told before they serve.
+pub const SAMPLE: &str = include_str!("sample.txt");
+
 /// What an engine costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cost {

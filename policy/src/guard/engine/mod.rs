@@ -50,7 +50,7 @@ mod tests;
 pub use self::{
     bytes::ByteSet,
     compile::Engine,
-    cost::{Cost, Hold},
+    cost::{Cost, Hold, SAMPLE},
     filter::Filter,
     output::{Finding, Output, Piece, Verdict},
     rule::{
