@@ -7,6 +7,7 @@ mod access;
 mod backends;
 mod filters;
 mod gateways;
+mod guardrails;
 mod identity;
 mod inventory;
 mod roles;
@@ -39,6 +40,7 @@ pub struct Compiled {
 pub fn compile(documents: &[Document]) -> Compiled {
     let mut diagnostics = Vec::new();
     refuse_what_is_not_enforced(documents, &mut diagnostics);
+    guardrails::check(documents, &mut diagnostics);
     let inventory = Inventory::new(documents);
     let mut statuses = Statuses::default();
     let mut gateways = compile_gateways(&inventory, &mut statuses, &mut diagnostics);

@@ -77,7 +77,8 @@ pub(super) fn build(rules: &[Rule]) -> Result<Vec<Automaton>, Unusable> {
         .into_iter()
         .map(|(part, owners, bodies)| {
             let alone = matches!(part, Part::Led | Part::Ends);
-            let dfa = automaton(&bodies, alone, TABLE_BYTES_MAX);
+            let bytes_max = if bodies.len() == 1 { RULE_TABLE_BYTES_MAX } else { TABLE_BYTES_MAX };
+            let dfa = automaton(&bodies, alone, bytes_max);
             // A small table has no large part.
             let has_large = dfa.as_ref().is_none_or(|dfa| dfa.memory_usage() > RULE_TABLE_BYTES_MAX);
             let large = if has_large { too_large(&owners, &bodies, alone) } else { None };

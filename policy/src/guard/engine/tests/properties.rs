@@ -78,7 +78,7 @@ fn parts<'t>(text: &'t [u8], lengths: &[usize]) -> Vec<&'t [u8]> {
 }
 
 proptest! {
-    #![proptest_config(cases(400))]
+    #![proptest_config(cases(150))]
 
     #[test]
     fn what_comes_out_is_the_definition_however_the_text_is_cut(
@@ -128,7 +128,7 @@ fn witness(models: &[Model], prefix: &[u8], at: usize) -> Option<[Vec<u8>; 2]> {
 }
 
 proptest! {
-    #![proptest_config(cases(40))]
+    #![proptest_config(cases(16))]
 
     #[test]
     fn no_filter_could_hold_less_at_any_prefix(models in models(false), text in texts(7)) {
