@@ -5,7 +5,7 @@
 //! `body`, an expression over bytes without look-around, decides how far a candidate may reach, never beyond
 //! [`Rule::length_max`]. Then one byte behind it, the edge `after`. Last the `check`, over the candidate alone. *Every* part
 //! of a text that passes is found, whether or not it overlaps with another, so what is found does not depend on how the text
-//! arrives. How rules are applied to a stream is the engine's matter; [`reference`] applies them to a whole text by the book.
+//! arrives. How rules are applied to a stream is the engine's matter; [`mod@reference`] applies them to a whole text by the book.
 
 use std::sync::LazyLock;
 
