@@ -13,11 +13,33 @@ fn targets(text: &str) -> Vec<String> {
             fenced = !fenced;
         }
         if !fenced {
+            let line = without_code(line);
             let ends = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
             targets.extend(ends.map(|target| target.split_whitespace().next().unwrap_or_default().to_owned()));
         }
     }
     targets
+}
+
+/// A line without its spans of code, in which a link is none. A span ends with as many ticks as it began with.
+fn without_code(mut line: &str) -> String {
+    let mut rest = String::new();
+    while let Some(start) = line.find('`') {
+        let (before, from) = line.split_at(start);
+        let ticks = from.len() - from.trim_start_matches('`').len();
+        let (open, inside) = from.split_at(ticks);
+        rest.push_str(before);
+        let mut runs = inside.match_indices(open).map(|(at, _)| at);
+        let is_end = |at: &usize| {
+            let longer = inside[at + ticks..].starts_with('`') || inside[..*at].ends_with('`');
+            !longer
+        };
+        match runs.find(is_end) {
+            Some(end) => line = &inside[end + ticks..],
+            None => line = inside,
+        }
+    }
+    rest + line
 }
 
 /// What the headings of a page are called in links: lower case, hyphens for spaces, nothing else but letters and digits.
@@ -69,6 +91,8 @@ fn a_link_that_leads_nowhere_is_found() {
     let text = "# One heading\n[a](nowhere.md) [b](#one-heading) [c](#another) [d](SECURITY.md) ![e](no.svg)\n```\n[f](x)\n```";
     let faults: Vec<_> = targets(text).iter().filter_map(|target| fault(&page, text, target)).collect();
     assert_eq!(faults.len(), 3, "{faults:?}");
+    let code = "`[a](nowhere)` and [`b`](nowhere.md), ``[c](`nowhere`)`` | `![d](x` |";
+    assert_eq!(targets(code), ["nowhere.md"]);
 }
 
 #[test]
