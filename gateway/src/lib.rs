@@ -37,6 +37,7 @@ pub mod reload;
 pub mod resource;
 pub mod route;
 pub mod run;
+pub mod same_rule;
 pub mod shadow;
 pub mod sockets;
 pub mod sse;

@@ -17,14 +17,15 @@ use portcullis_mesh::{
 use portcullis_policy::{
     Snapshot,
     snapshot::{
-        Backend, BackendId, DocumentId, EndpointAddress, HostPattern, Listener, ListenerId, ListenerProtocol, Rule,
-        Strategy, Transport, UpstreamHttp,
+        Backend, BackendId, DocumentId, EndpointAddress, HostPattern, Listener, ListenerProtocol, Strategy, Transport,
+        UpstreamHttp,
     },
 };
 
 use crate::{
     authenticate::providers::Providers,
     resource::Resources,
+    same_rule::RulesByName,
     tls::{PortsTls, TlsError, TlsState, target_tls},
 };
 
@@ -42,8 +43,8 @@ pub struct Live {
     pub providers: Providers,
     /// Where clients learn who gives out credentials.
     pub resources: Resources,
-    /// Rules by listener, route and place in it, once somebody asks.
-    rules: OnceLock<HashMap<(ListenerId, DocumentId, usize), Arc<Rule>>>,
+    /// Rules by what they are known by, once somebody asks.
+    rules: OnceLock<RulesByName>,
 }
 
 /// One socket address's worth of listeners: a Gateway and a port.
@@ -118,14 +119,9 @@ impl Live {
         Ok(Self { snapshot, generation, backends, ports, tls, providers, resources, rules: OnceLock::new() })
     }
 
-    /// The rule at this place in a route of a listener, if there still is one.
-    pub fn rule(&self, listener: &ListenerId, route: &DocumentId, index: usize) -> Option<&Arc<Rule>> {
-        let rules = self.rules.get_or_init(|| {
-            let listeners = self.snapshot.listeners.iter();
-            let all = listeners.flat_map(|listener| listener.routes.rules().iter().map(move |rule| (listener, rule)));
-            all.map(|(listener, rule)| ((listener.id.clone(), rule.route.clone(), rule.index), rule.clone())).collect()
-        });
-        rules.get(&(listener.clone(), route.clone(), index))
+    /// Its rules by what they are known by.
+    pub fn rules(&self) -> &RulesByName {
+        self.rules.get_or_init(|| RulesByName::new(&self.snapshot))
     }
 
     /// A backend of this revision.

@@ -9,6 +9,7 @@ use std::{
     future::poll_fn,
     net::IpAddr,
     rc::{Rc, Weak},
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant, SystemTime},
 };
@@ -172,6 +173,7 @@ impl<'s> Passage<'s> {
         let watched = Rc::new(Watched {
             listener: self.listener.clone(),
             route: self.rule.route.clone(),
+            name: self.rule.name.clone(),
             index: self.rule.index,
             action: self.action,
             asked,
@@ -224,6 +226,7 @@ impl Seen<'_> {
 pub struct Watched {
     listener: ListenerId,
     route: portcullis_policy::snapshot::DocumentId,
+    name: Option<Arc<str>>,
     index: usize,
     action: Action,
     asked: Asked,
@@ -290,7 +293,8 @@ impl Watched {
         };
         let Known { caller, fresh, .. } =
             live.providers.renew(principal, &shown, now).await.map_err(|rejection| rejection.word())?;
-        let rule = live.rule(&self.listener, &self.route, self.index).ok_or("route_gone")?;
+        let rule =
+            live.rules().find(&self.listener, &self.route, self.name.as_deref(), self.index).ok_or("route_gone")?;
         self.asked.seen(&HeaderMap::new()).judge(&live.snapshot, rule, &caller, None, self.action).map_err(|no| {
             match no {
                 NoPassage::NotServed => "model_gone",

@@ -13,13 +13,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foldhash::HashMap;
 use http::Method;
 use portcullis_policy::{
     Snapshot,
     action::Action,
     authorize::{Denial, Permit},
-    snapshot::{DocumentId, ListenerId, Rule},
+    snapshot::{ListenerId, Rule},
 };
 
 use crate::{
@@ -28,6 +27,7 @@ use crate::{
     permission::{NoPassage, Seen},
     record::Record,
     route::action_of,
+    same_rule::RulesByName,
 };
 
 /// Differences that a worker logs in a second. All are counted; so are those that are not logged.
@@ -38,46 +38,18 @@ pub const SHADOW_LOGS_PER_SECOND_MAX: u32 = 10;
 pub struct Shadow {
     /// What it means.
     pub snapshot: Snapshot,
-    rules: HashMap<ListenerId, HashMap<DocumentId, OfRoute>>,
-}
-
-/// The rules of a route at one listener, as a rule of the first set is looked for among them: by its name, and if it has
-/// none by its place. `portcullis diff` takes rules for the same in this way too.
-#[derive(Debug, Default)]
-struct OfRoute {
-    named: HashMap<Arc<str>, Arc<Rule>>,
-    unnamed: HashMap<usize, Arc<Rule>>,
+    rules: RulesByName,
 }
 
 impl Shadow {
     /// Of documents without mistakes.
     pub fn new(snapshot: Snapshot) -> Self {
-        let mut rules: HashMap<ListenerId, HashMap<DocumentId, OfRoute>> = HashMap::default();
-        for listener in &snapshot.listeners {
-            let routes = rules.entry(listener.id.clone()).or_default();
-            for rule in listener.routes.rules() {
-                let route = routes.entry(rule.route.clone()).or_default();
-                match &rule.name {
-                    Some(name) => route.named.insert(name.clone(), rule.clone()),
-                    None => route.unnamed.insert(rule.index, rule.clone()),
-                };
-            }
-        }
-        Self { snapshot, rules }
-    }
-
-    /// The rule that is the same as one of the first set.
-    fn rule(&self, listener: &ListenerId, rule: &Rule) -> Option<&Rule> {
-        let route = self.rules.get(listener)?.get(&rule.route)?;
-        let found = match &rule.name {
-            Some(name) => route.named.get(name),
-            None => route.unnamed.get(&rule.index),
-        };
-        found.map(|rule| &**rule)
+        Self { rules: RulesByName::new(&snapshot), snapshot }
     }
 
     fn judge(&self, decided: &Decided<'_>) -> Judged<'_> {
-        let Some(rule) = self.rule(decided.listener, decided.rule) else {
+        let live = decided.rule;
+        let Some(rule) = self.rules.find(decided.listener, &live.route, live.name.as_deref(), live.index) else {
             return Judged { outcome: Outcome::NoRule, rule: None, action: decided.action, by: By::Nothing };
         };
         // What its own backends speak says what a request does.

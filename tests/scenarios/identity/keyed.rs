@@ -103,6 +103,11 @@ impl Keyed {
         replace(&self.shadow(), &changed);
     }
 
+    /// Other roles, backends and routes from now on.
+    pub(super) async fn rewrite(&self, backends: &str, roles: &str) {
+        self.gateway.rewrite(&documents(&self.file(), backends, roles)).await;
+    }
+
     /// A POST of JSON.
     pub(super) async fn post(&self, path: &str, key: &str, body: &str) -> Answer {
         let headers = format!("content-type: application/json\r\nauthorization: Bearer {key}\r\n");

@@ -87,6 +87,47 @@ async fn a_document_that_takes_permission_away_ends_open_streams() {
     assert!(String::from_utf8_lossy(&rest).contains("[DONE]"));
 }
 
+/// A route whose rules have names, in this order, each to a backend of its own name.
+fn named_rules(puppet: &Puppet, names: &[&str]) -> String {
+    let mut rules = String::new();
+    let mut backends = String::new();
+    for name in names {
+        let prefix = if *name == "llm" { "/v1" } else { "/v1/other" };
+        rules += &format!(
+            "  - name: {name}\n    matches: [{{path: {{type: PathPrefix, value: {prefix}}}}}]\n    backendRefs: [{{group: \
+             portcullis.dev, kind: InferenceBackend, name: {name}}}]\n"
+        );
+        let models = if *name == "llm" { "small-1, large" } else { "another" };
+        backends += &texts::inference(name, "openai", &[puppet.address()], &format!("  models: [{models}]\n"));
+    }
+    format!(
+        "{backends}apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: route-v1}}\nspec:\n  \
+         parentRefs: [{{name: edge}}]\n  rules:\n{rules}---\n"
+    )
+}
+
+#[tokio::test]
+async fn a_rule_that_has_a_name_keeps_its_open_streams_wherever_it_stands() {
+    let puppet = Puppet::start().await;
+    let unused = Origin::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let keyed = Keyed::before(unused, named_rules(&puppet, &["llm"]), ROLES).await;
+    let of_alice = begin(&keyed, &puppet, keyed.key("alice"), "/v1/chat/completions", CHAT).await;
+    let mut of_bob = begin(&keyed, &puppet, keyed.key("bob"), "/v1/chat/completions", CHAT).await;
+    let only_bob = "- {name: all, rules: [{routes: ['*'], actions: ['*']}], users: [bob]}";
+    keyed.rewrite(&named_rules(&puppet, &["other", "llm"]), only_bob).await;
+    // Once hers has ended, his has been looked at too: the place of its rule is another one's now.
+    assert!(of_alice.rest().await.contains("permission_lost"));
+    of_bob.origin.write_all(&chunk("data: [DONE]\n\n")).await.unwrap();
+    of_bob.origin.write_all(b"0\r\n\r\n").await.unwrap();
+    let mut rest = Vec::new();
+    while !rest.ends_with(b"0\r\n\r\n") {
+        let more = of_bob.client.read().await.unwrap();
+        assert!(!more.is_empty(), "cut off after {:?}", String::from_utf8_lossy(&rest));
+        rest.extend(more);
+    }
+    assert!(!String::from_utf8_lossy(&rest).contains("error"));
+}
+
 #[tokio::test]
 async fn a_revoked_key_ends_open_streams_in_their_dialect() {
     let (keyed, puppet) = keyed_puppet("").await;
