@@ -1,5 +1,7 @@
 //! Long answers do not outlive their permission.
 
+use std::fmt::Write as _;
+
 use portcullis_tests::harness::{Origin, PATIENCE, RawClient};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -93,7 +95,8 @@ fn named_rules(puppet: &Puppet, names: &[&str]) -> String {
     let mut backends = String::new();
     for name in names {
         let prefix = if *name == "llm" { "/v1" } else { "/v1/other" };
-        rules += &format!(
+        let _ = write!(
+            rules,
             "  - name: {name}\n    matches: [{{path: {{type: PathPrefix, value: {prefix}}}}}]\n    backendRefs: [{{group: \
              portcullis.dev, kind: InferenceBackend, name: {name}}}]\n"
         );
