@@ -11,8 +11,8 @@ use portcullis_tests::harness::{
 
 use super::site::Site;
 
-/// `more`: further fields of `ldap`.
-fn provider(slapd: &Slapd, more: &str) -> String {
+/// A directory, and a role for its `ai-users`. `more`: further fields of `ldap`, and behind them of the spec.
+pub(super) fn provider(slapd: &Slapd, more: &str) -> String {
     format!(
         "apiVersion: portcullis.dev/v1alpha1
 kind: IdentityProvider

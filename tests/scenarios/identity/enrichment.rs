@@ -11,43 +11,15 @@ use portcullis_tests::harness::{
 use serde_json::json;
 
 use super::{
+    directory_gateway,
     oidc::{document, status},
     site::Site,
 };
 
 /// The issuer's document, the directory that enriches it, and a role for the directory's `ai-users`.
 fn documents(sso: &str, slapd: &Slapd, cache: &str) -> String {
-    format!(
-        "{sso}---
-apiVersion: portcullis.dev/v1alpha1
-kind: IdentityProvider
-metadata: {{name: directory}}
-spec:
-  ldap:
-    urls: [\"{}\"]
-    trust: {{file: {}}}
-    bind: {{dn: \"cn=portcullis,ou=service,dc=corp,dc=example\", password: {{file: {}}}}}
-    users: {{base: \"ou=people,dc=corp,dc=example\", filter: \"(uid={{username}})\"}}
-    groups: {{base: \"ou=groups,dc=corp,dc=example\"}}
-    cache: {cache}
-  enriches: [sso]
----
-apiVersion: portcullis.dev/v1alpha1
-kind: Role
-metadata: {{name: user}}
-rules:
-- {{routes: [\"*\"], actions: [\"*\"]}}
----
-apiVersion: portcullis.dev/v1alpha1
-kind: RoleBinding
-metadata: {{name: users}}
-subjects: [{{kind: Group, provider: directory, name: ai-users}}]
-roleRef: {{kind: Role, name: user}}
-",
-        slapd.url(),
-        slapd.trust().display(),
-        slapd.service_password().display(),
-    )
+    let more = format!("    cache: {cache}\n  enriches: [sso]\n");
+    format!("{sso}---\n{}", directory_gateway::provider(slapd, &more))
 }
 
 const POLICY: &str = "  authentication: {providers: [sso]}\n";
