@@ -1,8 +1,11 @@
 //! Guardrails: what may be said, in and out. A `Guardrail` reads text and makes a `Finding` of what it finds; what is done
 //! about it is the `Verdict`.
 //!
-//! Nothing here knows of JSON, events or sockets: [`rules`] say what is looked for, as data; [`engine`] finds patterns in one
-//! text that arrives in pieces.
+//! Nothing here opens a socket. [`rules`] say what is looked for, as data; [`engine`] finds patterns in one text that arrives
+//! in pieces; [`screen`] is what documents make of them for a route; [`lanes`] finds the texts in what clients and
+//! backends send, and puts back what became of them.
 
 pub mod engine;
+pub mod lanes;
 pub mod rules;
+pub mod screen;

@@ -89,7 +89,7 @@ impl Output {
     }
 
     /// The bytes of a range: those of earlier pushes, then those of this one.
-    fn text<'t>(&'t self, range: &Range<u64>, pushed: &'t [u8]) -> (&'t [u8], &'t [u8]) {
+    pub(in crate::guard) fn text<'t>(&'t self, range: &Range<u64>, pushed: &'t [u8]) -> (&'t [u8], &'t [u8]) {
         (slice(&self.carried, self.carried_from, range), slice(pushed, self.pushed_from, range))
     }
 

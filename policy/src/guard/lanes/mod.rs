@@ -1,0 +1,1 @@
+//! The texts in what clients and backends send: where they stand, who says them, and how what became of them is put back.
