@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use portcullis_policy::guard::lanes::json::DEPTH_MAX;
 use proptest::prelude::*;
 
-use super::{GrpcScan, ModelSource, Prompt, from_json, from_multipart, json::DEPTH_MAX, reconcile, source};
+use super::{GrpcScan, ModelSource, Prompt, from_json, from_multipart, reconcile, source};
 
 fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();

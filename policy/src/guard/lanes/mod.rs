@@ -1,1 +1,6 @@
 //! The texts in what clients and backends send: where they stand, who says them, and how what became of them is put back.
+//!
+//! [`json`] reads strictly and says where each string stands.
+
+pub mod json;
+pub mod known;
