@@ -10,6 +10,7 @@ use super::{
 };
 
 pub use super::shapes::responses::part as part_of_response;
+pub use crate::guard::screen::Speaker;
 
 /// Whose documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,7 +56,8 @@ pub struct Shape {
 /// What a string is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Field {
-    /// A text of its own.
+    /// A text of its own. Where a table leaves a speaker of a message unknown, it is whom the message's `role` names,
+    /// wherever in the message that stands.
     Text(Speaker),
     /// The next part of a text that comes in parts.
     Delta(Lane),
@@ -73,23 +75,6 @@ pub enum Field {
     /// Numbers in base64: an embedding, which nobody reads as text.
     Numbers,
     /// Nothing that a table names.
-    Unknown,
-}
-
-/// Who says a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Speaker {
-    /// Whoever runs the application: `system`, `developer`, and what describes tools.
-    System,
-    /// Who uses it.
-    User,
-    /// A tool, by its result.
-    Tool,
-    /// The model.
-    Assistant,
-    /// A document that was found.
-    Retrieved,
-    /// Not said. In a message it is who its `role` names, wherever in the message that stands.
     Unknown,
 }
 
