@@ -56,6 +56,7 @@ fn rule(number: usize) -> Arc<Rule> {
         backend_request_timeout: None,
         retry: None,
         access: Access::Anonymous { policy: id("AccessPolicy", "open"), location, actions: ActionSet::EVERY },
+        guardrails: None,
         grpc: false,
     })
 }

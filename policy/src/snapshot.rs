@@ -14,6 +14,7 @@ use portcullis_certs::SpiffeId;
 
 pub use self::{access::*, identity::*};
 use crate::{
+    guard::screen::Guardrails,
     roles::Roles,
     routes::{RouteTable, TlsRouteTable},
 };
@@ -251,6 +252,8 @@ pub struct Rule {
     pub retry: Option<Retry>,
     /// Who may come in.
     pub access: Access,
+    /// What may be said; `None`: no GuardrailPolicy covers it.
+    pub guardrails: Option<Arc<Guardrails>>,
     /// Whether this rule speaks gRPC (a GRPCRoute).
     pub grpc: bool,
 }

@@ -1,90 +1,151 @@
-//! Patterns and words of guardrails: compiled here, so that what blows up is refused before it serves, and what the rest
-//! costs is told.
+//! GuardrailPolicies: what each route enforces. All policies that cover a route hold: its Gateway's stages come first, then
+//! its own, and none takes another away.
+//!
+//! Every rule is compiled here, so that what blows up is refused before it serves, and what the rest costs is told.
 
-use std::sync::Arc;
+mod engines;
+mod policy;
+mod rules;
+mod service;
+mod targets;
 
+use std::{cell::RefCell, sync::Arc};
+
+use foldhash::{HashMap, HashSet};
+
+use self::{
+    engines::engine,
+    policy::{PolicyDraft, StageDraft, Way},
+    targets::Targets,
+};
+use super::inventory::Inventory;
 use crate::{
     diagnostics::Diagnostic,
-    documents::{
-        Document, Kind,
-        kinds::ours::{GuardrailAction, GuardrailRule},
-    },
-    guard::engine::{Action, Engine, Rule, SAMPLE, Unusable},
+    documents::{Document, Kind},
+    guard::screen::{Direction, Guardrails, Origin, Tell, UnknownFields, Unscreened},
+    snapshot::DocumentId,
 };
 
-/// Says what is wrong with patterns and words, and what they cost.
-pub(super) fn check(documents: &[Document], diagnostics: &mut Vec<Diagnostic>) {
-    for document in documents {
-        let Kind::GuardrailPolicy(policy) = &document.value else { continue };
-        for (way, rules) in [("input", &policy.spec.input), ("output", &policy.spec.output)] {
-            let (mut paths, mut rules): (Vec<_>, Vec<_>) = written(way, rules).into_iter().unzip();
-            while !rules.is_empty() {
-                match Engine::compile(rules.clone()) {
-                    Ok(engine) => {
-                        diagnostics.push(cost(document, way, &Arc::new(engine)));
-                        break;
-                    }
-                    // One error does not hide another: what is at fault is told, and left out.
-                    Err(error) => {
-                        let at = error.rule().filter(|rule| *rule < rules.len());
-                        let path = at.and_then(|rule| paths.get(rule)).map_or(format!("spec.{way}"), Clone::clone);
-                        diagnostics.push(unusable(document, &path, &error));
-                        let Some(rule) = at else { break };
-                        rules.remove(rule);
-                        paths.remove(rule);
-                    }
-                }
-            }
-        }
-    }
+/// Whether exchanges are screened. As long as they are not, `run` refuses GuardrailPolicies, so that nobody believes in them.
+pub(super) const GUARDRAILS_ARE_ENFORCED: bool = false;
+
+/// GuardrailPolicies by what they target.
+pub(super) struct GuardrailRules<'d> {
+    policies: Vec<PolicyDraft<'d>>,
+    targets: Targets<'d>,
+    /// By the policies that hold together.
+    compiled: RefCell<HashMap<Vec<usize>, Arc<Guardrails>>>,
+    /// TLSRoutes that a policy covers, and that have been told of.
+    told: RefCell<HashSet<DocumentId>>,
 }
 
-/// The rules of one way, and where each is written.
-fn written(way: &str, rules: &[GuardrailRule]) -> Vec<(String, Rule)> {
-    let mut written = Vec::new();
-    for (index, rule) in rules.iter().enumerate() {
-        let action = || match rule.action {
-            GuardrailAction::Block => Action::Block,
-            GuardrailAction::Mask | GuardrailAction::Tokenize => Action::Mask(format!("[{}]", rule.name).into()),
-            GuardrailAction::Flag | GuardrailAction::StripTools => Action::Flag,
+impl<'d> GuardrailRules<'d> {
+    pub(super) fn new(inventory: &Inventory<'d>, diagnostics: &mut Vec<Diagnostic>) -> Self {
+        let mut policies = Vec::new();
+        let mut targets = Targets::default();
+        for document in inventory.documents {
+            let Kind::GuardrailPolicy(policy) = &document.value else { continue };
+            targets.add(document, &policy.spec.target_refs, policies.len(), inventory, diagnostics);
+            policies.push(policy::draft(document, &policy.spec, inventory, diagnostics));
+        }
+        Self { policies, targets, compiled: RefCell::default(), told: RefCell::default() }
+    }
+
+    /// What a rule of a route enforces; `None`: no policy covers it.
+    pub(super) fn of(
+        &self,
+        route: &Document,
+        rule: Option<&str>,
+        gateway: &DocumentId,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<Arc<Guardrails>> {
+        let covering = self.targets.covering(route, rule, gateway);
+        if covering.is_empty() {
+            return None;
+        }
+        if let Some(compiled) = self.compiled.borrow().get(&covering) {
+            return Some(compiled.clone());
+        }
+        let compiled = Arc::new(self.combine(&covering, route, diagnostics));
+        self.compiled.borrow_mut().insert(covering, compiled.clone());
+        Some(compiled)
+    }
+
+    /// Says so if a policy covers a route whose bytes nobody reads.
+    pub(super) fn check_tls_route(&self, route: &Document, gateway: &DocumentId, diagnostics: &mut Vec<Diagnostic>) {
+        let covering = self.targets.covering(route, None, gateway);
+        let drafts = covering.iter().filter_map(|policy| self.policies.get(*policy));
+        let Some(draft) = drafts.into_iter().find(|draft| draft.unscreened() == Unscreened::Refuse) else { return };
+        if self.told.borrow_mut().insert(route.id.clone()) {
+            diagnostics.push(
+                Diagnostic::error("unscreened-route", "a TLSRoute cannot be screened: nobody reads its bytes")
+                    .at(route.name_span(), "covered by a GuardrailPolicy")
+                    .note(draft.document.name_span(), "by this one")
+                    .help(
+                        "end TLS at the listener (`mode: Terminate`) and use an HTTPRoute, let the policy target other routes \
+                         only, or write `unscreened: Pass` in it",
+                    ),
+            );
+        }
+    }
+
+    fn combine(&self, covering: &[usize], route: &Document, diagnostics: &mut Vec<Diagnostic>) -> Guardrails {
+        let drafts: Vec<&PolicyDraft<'_>> = covering.iter().filter_map(|place| self.policies.get(*place)).collect();
+        let mut direction = |way: Way| {
+            let stages: Vec<&StageDraft> = drafts.iter().flat_map(|draft| draft.stages(way)).collect();
+            Arc::new(direction(&stages).unwrap_or_else(|reason| {
+                let message = format!("rules of {} cannot be used together: {reason}", way.as_str());
+                diagnostics.push(
+                    Diagnostic::error("unusable-rule", message)
+                        .at(route.name_span(), "covered by several GuardrailPolicies")
+                        .help("each policy can be used; let fewer of them cover this route"),
+                );
+                Direction::nothing()
+            }))
         };
-        let patterns = rule.patterns.iter().enumerate().map(|(nth, pattern)| {
-            let path = format!("spec.{way}[{index}].patterns[{nth}].regex");
-            (path, Rule::new(&pattern.name, &pattern.regex, action()))
-        });
-        let words = rule.words.iter().enumerate().map(|(nth, word)| {
-            let path = format!("spec.{way}[{index}].words[{nth}]");
-            (path, Rule::word(&rule.name, word, action()))
-        });
-        written.extend(patterns.chain(words));
-    }
-    written
-}
-
-fn unusable(document: &Document, path: &str, error: &Unusable) -> Diagnostic {
-    let help = match error {
-        Unusable::RuleTooLarge { .. } | Unusable::TooLarge => {
-            "counted repetitions that overlap with what stands before them blow up: write `+` for `{1,64}`, begin with \
-             something fixed, and `(?-u:\\w)` where ASCII will do"
+        let (input, output) = (direction(Way::Input), direction(Way::Output));
+        Guardrails {
+            policies: drafts.iter().map(|draft| draft.document.id.clone()).collect(),
+            input,
+            output,
+            unknown_fields: drafts
+                .iter()
+                .map(|draft| draft.unknown_fields())
+                .max_by_key(strictness)
+                .unwrap_or_default(),
+            unscreened: if drafts.iter().any(|draft| draft.unscreened() == Unscreened::Refuse) {
+                Unscreened::Refuse
+            } else {
+                Unscreened::Pass
+            },
+            tell_verdict: drafts.iter().map(|draft| draft.tell).max_by_key(|tell| told(*tell)).unwrap_or_default(),
         }
-        Unusable::MatchesNothing { .. } => "write `+` for `*` where something has to be there, and no empty word",
-        _ => "the syntax is that of https://docs.rs/regex, of what is UTF-8",
-    };
-    Diagnostic::error("unusable-rule", format!("the rule cannot be used: {error}"))
-        .at(document.span(path), "this rule")
-        .help(help)
+    }
 }
 
-fn cost(document: &Document, way: &str, engine: &Arc<Engine>) -> Diagnostic {
-    let (cost, hold) = (engine.cost(), engine.hold(SAMPLE.as_bytes()));
-    let count = engine.rules().len();
-    let message = format!(
-        "{count} pattern{} of {way}: {} states, {} KiB; on ordinary text {:.2} bytes are held on average, {} at most",
-        if count == 1 { "" } else { "s" },
-        cost.states,
-        cost.bytes.div_ceil(1024),
-        hold.mean,
-        hold.max
-    );
-    Diagnostic::remark("guardrail-cost", message).at(document.span(&format!("spec.{way}")), "compiled")
+fn strictness(word: &UnknownFields) -> u8 {
+    match word {
+        UnknownFields::Pass => 0,
+        UnknownFields::Scan => 1,
+        UnknownFields::Drop => 2,
+    }
+}
+
+fn told(tell: Tell) -> u8 {
+    match tell {
+        Tell::Nothing => 0,
+        Tell::Verdict => 1,
+        Tell::Signed => 2,
+    }
+}
+
+/// Stages in their order, over one engine.
+fn direction(drafts: &[&StageDraft]) -> Result<Direction, String> {
+    let stages = drafts.iter().map(|draft| draft.stage.clone()).collect();
+    let rules: Vec<_> = drafts.iter().flat_map(|draft| &draft.rules).collect();
+    let origins = drafts.iter().enumerate().flat_map(|(stage, draft)| {
+        draft.rules.iter().map(move |rule| Origin { stage, rule: rule.name.clone(), kind: rule.kind.clone() })
+    });
+    let engine = engine(&rules).map_err(|error| error.to_string())?;
+    Ok(Direction::over(stages, origins.collect(), engine))
 }

@@ -9,6 +9,7 @@ use super::{
     backends::{Backends, Reference},
     filters::{CompiledFilters, Place, compile_filters},
     gateways::{GatewayDraft, host_pattern},
+    guardrails::GuardrailRules,
     inventory::Inventory,
     status::{Statuses, arc, route_conditions},
 };
@@ -24,6 +25,7 @@ use crate::{
             },
         },
     },
+    guard::screen::Guardrails,
     routes::{HeaderMatch, PathMatch, QueryMatch, RouteEntry, TieBreak, TlsRule, ValueMatch},
     snapshot::{Access, HostPattern, ParentStatus, Retry, Rule, Unresolved, WeightedBackend},
 };
@@ -44,6 +46,7 @@ struct Context<'a, 'i, 'd> {
     backends: &'a mut Backends<'i, 'd>,
     statuses: &'a mut Statuses,
     diagnostics: &'a mut Vec<Diagnostic>,
+    guardrails: &'a GuardrailRules<'d>,
     /// The first reference of the route that leads nowhere.
     unresolved: Option<(&'static str, String)>,
 }
@@ -64,6 +67,7 @@ struct MatchDraft {
 pub(super) fn attach_routes<'d>(
     inventory: &Inventory<'d>,
     access: &AccessRules<'d>,
+    guardrails: &GuardrailRules<'d>,
     backends: &mut Backends<'_, 'd>,
     gateways: &mut [GatewayDraft<'d>],
     statuses: &mut Statuses,
@@ -88,7 +92,19 @@ pub(super) fn attach_routes<'d>(
         }
         let mut done: Vec<usize> = Vec::new();
         for (index, parent) in facts.parents.iter().enumerate() {
-            attach(inventory, access, backends, gateways, &facts, index, parent, &mut done, statuses, diagnostics);
+            attach(
+                inventory,
+                access,
+                guardrails,
+                backends,
+                gateways,
+                &facts,
+                index,
+                parent,
+                &mut done,
+                statuses,
+                diagnostics,
+            );
         }
     }
 }
@@ -97,6 +113,7 @@ pub(super) fn attach_routes<'d>(
 fn attach<'d>(
     inventory: &Inventory<'d>,
     access: &AccessRules<'d>,
+    guardrails: &GuardrailRules<'d>,
     backends: &mut Backends<'_, 'd>,
     gateways: &mut [GatewayDraft<'d>],
     route: &RouteFacts<'d>,
@@ -140,7 +157,7 @@ fn attach<'d>(
     let first_time = !compiled.contains(&at);
     {
         let sink = if first_time { &mut *diagnostics } else { &mut quiet };
-        let mut context = Context { backends, statuses, diagnostics: sink, unresolved: None };
+        let mut context = Context { backends, statuses, diagnostics: sink, guardrails, unresolved: None };
         let rules = compile_rules(route, gateway, access, &mut context);
         unresolved = context.unresolved.or(unresolved);
         if let Some(gateway) = gateways.get_mut(at) {
@@ -300,6 +317,7 @@ fn compile_rules<'d>(
         }
         Kind::TlsRoute(spec) => {
             context.diagnostics.extend(unreadable(document, access));
+            context.guardrails.check_tls_route(document, &gateway.document.id, context.diagnostics);
             let rules = spec.spec.rules.iter().enumerate();
             rules
                 .map(|(index, rule)| {
@@ -360,10 +378,13 @@ fn http_rule<'d>(
             .filter_map(|(i, m)| http_match(document, &format!("{path}.matches[{i}]"), m, context.diagnostics))
             .collect()
     };
-    let rule = rule(document, index, spec.name.as_deref(), compiled, backends, access, false);
+    let name = spec.name.as_deref();
+    let guardrails = context.guardrails.of(document, name, &gateway.document.id, context.diagnostics);
+    let rule = rule(document, index, name, compiled, backends, access, guardrails, false);
     CompiledRule::Http(Arc::new(Rule { request_timeout, backend_request_timeout, retry, ..rule }), matches)
 }
 
+#[expect(clippy::too_many_arguments, reason = "what all kinds of rules have in common")]
 fn rule(
     document: &Document,
     index: usize,
@@ -371,6 +392,7 @@ fn rule(
     compiled: CompiledFilters,
     backends: Vec<WeightedBackend>,
     access: &Access,
+    guardrails: Option<Arc<Guardrails>>,
     grpc: bool,
 ) -> Rule {
     // A filter that leads nowhere must not be passed by: the rule answers 500.
@@ -386,6 +408,7 @@ fn rule(
         backend_request_timeout: None,
         retry: None,
         access: access.clone(),
+        guardrails,
         grpc,
     }
 }
@@ -630,7 +653,9 @@ fn grpc_rule<'d>(
             grpc_match(document, &format!("{path}.matches[{i}]"), matching, context.diagnostics)
         })
         .collect();
-    let rule = rule(document, index, spec.name.as_deref(), compiled, backends, access, true);
+    let name = spec.name.as_deref();
+    let guardrails = context.guardrails.of(document, name, &gateway.document.id, context.diagnostics);
+    let rule = rule(document, index, name, compiled, backends, access, guardrails, true);
     CompiledRule::Http(Arc::new(rule), drafts)
 }
 

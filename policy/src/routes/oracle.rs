@@ -58,6 +58,7 @@ fn rule(number: usize) -> Arc<Rule> {
         backend_request_timeout: None,
         retry: None,
         access: Access::Anonymous { policy: policy(number), location, actions: ActionSet::EVERY },
+        guardrails: None,
         grpc: false,
     })
 }

@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 mod access;
+mod guardrails;
 mod identity;
 
-pub use self::{access::*, identity::*};
+pub use self::{access::*, guardrails::*, identity::*};
 use super::{
     Metadata,
     gateway_api::{ObjectReference, PolicyTargetReference, kind, object},
@@ -247,118 +248,6 @@ pub struct FileReference {
     /// Its path; a relative one begins where this document's file is.
     pub file: String,
 }}
-
-object! {
-/// What may be said, both ways.
-pub struct GuardrailPolicySpec {
-    /// Gateways and routes of the same namespace.
-    pub target_refs: Vec<PolicyTargetReference>,
-    /// Rules for what goes in.
-    #[serde(default)]
-    pub input: Vec<GuardrailRule>,
-    /// Rules for what comes out; they hold for streams exactly as for whole answers.
-    #[serde(default)]
-    pub output: Vec<GuardrailRule>,
-    /// When a guard cannot answer; `Block` when not said.
-    pub on_error: Option<OnError>,
-}}
-
-object! {
-/// One rule: a name, exactly one detector, an action.
-#[schemars(extend("oneOf" = [{"required": ["promptInjection"]}, {"required": ["pii"]}, {"required": ["secrets"]}, {"required": ["patterns"]}, {"required": ["words"]}, {"required": ["service"]}]))]
-pub struct GuardrailRule {
-    /// Its name.
-    pub name: String,
-    /// A score for injected instructions.
-    pub prompt_injection: Option<PromptInjection>,
-    /// Personal data.
-    pub pii: Option<Pii>,
-    /// Credentials.
-    pub secrets: Option<Empty>,
-    /// Expressions.
-    #[serde(default)]
-    pub patterns: Vec<Pattern>,
-    /// Words.
-    #[serde(default)]
-    pub words: Vec<String>,
-    /// A guard elsewhere.
-    pub service: Option<GuardService>,
-    /// What to do.
-    pub action: GuardrailAction,
-}}
-
-object! {
-/// A score for injected instructions.
-pub struct PromptInjection {
-    /// From 0 to 1.
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub threshold: f64,
-}}
-
-object! {
-/// Personal data.
-pub struct Pii {
-    /// Which kinds, as the page of guardrail rules lists them.
-    #[schemars(extend("items" = {"type": "string", "enum": crate::guard::rules::pii::KINDS.to_vec()}))]
-    pub kinds: Vec<String>,
-}}
-
-object! {
-/// A named expression.
-pub struct Pattern {
-    /// Its name.
-    pub name: String,
-    /// The expression.
-    #[schemars(extend("format" = "regex"))]
-    pub regex: String,
-}}
-
-object! {
-/// A guard elsewhere.
-pub struct GuardService {
-    /// What it speaks.
-    pub kind: GuardServiceKind,
-    /// Where it is.
-    #[schemars(extend("format" = "url"))]
-    pub url: String,
-    /// Its configuration's name.
-    pub config: Option<String>,
-    /// Its model's name.
-    pub model: Option<String>,
-    /// How long it may take.
-    #[schemars(extend("format" = "duration"))]
-    pub timeout: Option<String>,
-}}
-
-/// What a guard speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the words say it")]
-pub enum GuardServiceKind {
-    NemoGuardrails,
-    #[serde(rename = "openai")]
-    OpenAi,
-    Webhook,
-}
-
-/// What a guardrail does with what it finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "the words say it")]
-pub enum GuardrailAction {
-    Block,
-    Mask,
-    Tokenize,
-    Flag,
-    StripTools,
-}
-
-/// What happens when a guard cannot answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "the words say it")]
-pub enum OnError {
-    Block,
-    Pass,
-}
 
 object! {
 /// What is told to the SIEM: exactly one of `syslog`, `file`, `http`, `otlp`.

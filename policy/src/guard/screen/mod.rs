@@ -155,7 +155,7 @@ pub enum Tell {
 }
 
 /// One step of a direction.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Stage {
     /// The policy that it is of.
     pub policy: DocumentId,
@@ -174,7 +174,7 @@ pub struct Stage {
 }
 
 /// How a stage looks for it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Detector {
     /// With rules of the direction's engine.
     Patterns,
@@ -260,10 +260,13 @@ impl Direction {
     /// Puts stages and the rules of their patterns together. An error names a rule by its place in `rules`.
     pub fn new(stages: Vec<Stage>, rules: Vec<(Origin, Rule)>) -> Result<Self, Unusable> {
         let (origins, rules): (Vec<Origin>, Vec<Rule>) = rules.into_iter().unzip();
-        if rules.is_empty() {
-            return Ok(Self { stages, ..Self::nothing() });
-        }
-        let engine = Arc::new(Engine::compile(rules)?);
+        let engine = if rules.is_empty() { None } else { Some(Arc::new(Engine::compile(rules)?)) };
+        Ok(Self::over(stages, origins, engine))
+    }
+
+    /// Puts stages over an engine, which others may share. `origins` are those of its rules, in their order.
+    pub fn over(stages: Vec<Stage>, origins: Vec<Origin>, engine: Option<Arc<Engine>>) -> Self {
+        let Some(engine) = engine else { return Self { stages, ..Self::nothing() } };
         let speakers = |rule: usize| {
             let stage = origins.get(rule).and_then(|origin: &Origin| stages.get(origin.stage));
             stage.map_or(Speakers::EVERYBODY, |stage| stage.speakers)
@@ -272,7 +275,7 @@ impl Direction {
             let counts = |rule: usize| speakers(rule).has(speaker);
             (0..origins.len()).any(counts).then(|| Arc::new(engine.select(counts)))
         });
-        Ok(Self { stages, engine: Some(engine), selections, origins })
+        Self { stages, engine: Some(engine), selections, origins }
     }
 
     /// Whether nobody looks at anything.

@@ -1,0 +1,133 @@
+//! A guard elsewhere.
+
+use std::time::Duration;
+
+use super::policy::Draft;
+use crate::{
+    compile::{gateways::authority, status::arc},
+    documents::{formats, kinds::ours},
+    guard::screen::{Service, ServiceKind},
+    snapshot::SecretBytes,
+};
+
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
+/// How long a guard elsewhere may take at most: an answer waits for it.
+const GUARD_TIMEOUT_MAX: Duration = Duration::from_mins(1);
+const WINDOW_BYTES_DEFAULT: u32 = 1024;
+
+pub(super) fn compile(spec: &ours::GuardService, path: &str, draft: &mut Draft<'_, '_>) -> Option<Service> {
+    let kind = match spec.kind {
+        ours::GuardServiceKind::NemoGuardrails => ServiceKind::NemoGuardrails,
+        ours::GuardServiceKind::OpenAi => ServiceKind::OpenAi,
+        ours::GuardServiceKind::Webhook => ServiceKind::Webhook,
+    };
+    check_names(spec, kind, path, draft);
+    let timeout = spec.timeout.as_deref().and_then(formats::duration).unwrap_or(TIMEOUT_DEFAULT);
+    if timeout.is_zero() || timeout > GUARD_TIMEOUT_MAX {
+        let message = format!("`{}` is out of range: from 1ms to 1m", spec.timeout.as_deref().unwrap_or_default());
+        draft.fail(
+            "out-of-range",
+            &format!("{path}.timeout"),
+            message,
+            "out of range",
+            "an answer waits for this guard",
+        );
+    }
+    if spec.credential_ref.is_some() && !spec.url.starts_with("https:") {
+        let at = format!("{path}.credentialRef");
+        let help = "write an `https` URL, or leave the credential out";
+        draft.fail(
+            "credential-in-the-clear",
+            &at,
+            "the credential would travel in the clear",
+            "sent without TLS",
+            help,
+        );
+    }
+    let authorities_pem = authorities(spec, path, draft)?;
+    let credential = match &spec.credential_ref {
+        None => None,
+        Some(reference) => Some(credential(reference, &format!("{path}.credentialRef"), draft)?),
+    };
+    Some(Service {
+        kind,
+        url: arc(spec.url.trim_end_matches('/')),
+        config: spec.config.as_deref().map(arc),
+        model: spec.model.as_deref().map(arc),
+        timeout,
+        authorities_pem,
+        credential,
+        window_bytes: spec.window_bytes.unwrap_or(WINDOW_BYTES_DEFAULT) as usize,
+    })
+}
+
+/// A NeMo server is asked for a configuration, a model by its name, a webhook by nothing but its URL.
+fn check_names(spec: &ours::GuardService, kind: ServiceKind, path: &str, draft: &mut Draft<'_, '_>) {
+    if spec.url.contains(['?', '#', '@']) {
+        let message = format!("`{}` is not the URL of a guard", spec.url.escape_debug());
+        let help = "no query, no fragment and no credential belong here";
+        draft.fail("invalid-value", &format!("{path}.url"), message, "not such a URL", help);
+    }
+    if spec.model.is_none() && kind == ServiceKind::OpenAi {
+        let help = "write `model`, as the server calls it";
+        draft.fail("missing-field", path, "which model judges is not said", "needs `model`", help);
+    }
+    if spec.config.is_some() && kind != ServiceKind::NemoGuardrails {
+        let help = "`config` names a configuration of a NeMo Guardrails server";
+        draft.fail(
+            "field-out-of-place",
+            &format!("{path}.config"),
+            "this guard has no configurations",
+            "without effect",
+            help,
+        );
+    }
+    if spec.model.is_some() && kind == ServiceKind::Webhook {
+        let at = format!("{path}.model");
+        draft.fail("field-out-of-place", &at, "a webhook has no models", "without effect", "leave `model` out");
+    }
+}
+
+/// `None`: a reference leads nowhere, and has been told of.
+fn authorities(
+    spec: &ours::GuardService,
+    path: &str,
+    draft: &mut Draft<'_, '_>,
+) -> Option<Option<Vec<std::sync::Arc<[u8]>>>> {
+    let mut authorities = Vec::with_capacity(spec.ca_certificate_refs.len());
+    for (index, reference) in spec.ca_certificate_refs.iter().enumerate() {
+        let at = format!("{path}.caCertificateRefs[{index}]");
+        draft.local(
+            reference,
+            reference.kind.as_deref().filter(|kind| *kind == "Secret").unwrap_or("ConfigMap"),
+            &at,
+        )?;
+        match authority(draft.inventory, draft.document, reference) {
+            Ok(pem) => authorities.push(pem),
+            Err((_, message)) => {
+                draft.fail("guard-authority", &at, message, "no authority here", "");
+                return None;
+            }
+        }
+    }
+    Some((!authorities.is_empty()).then_some(authorities))
+}
+
+fn credential(
+    reference: &crate::documents::kinds::gateway_api::ObjectReference,
+    path: &str,
+    draft: &mut Draft<'_, '_>,
+) -> Option<SecretBytes> {
+    let values = draft.secret(reference, path)?;
+    match values.as_slice() {
+        [value] if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Some(SecretBytes(value.as_bytes().into()))
+        }
+        _ => {
+            let message = format!("Secret `{}` does not hold one credential", reference.name);
+            let help = "exactly one value, without spaces";
+            draft.fail("invalid-value", path, message, "not a credential", help);
+            None
+        }
+    }
+}
