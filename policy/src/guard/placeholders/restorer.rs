@@ -10,8 +10,8 @@ use super::Values;
 pub trait Sink {
     /// These bytes of the text go on as they are. Together with the placeholders, all bytes come by here once, in order.
     fn pass(&mut self, bytes: &[u8]);
-    /// This value stands here. It is text: whoever writes JSON has to escape it.
-    fn value(&mut self, value: &str);
+    /// This value stands here, for this placeholder as it was spelled. It is text: whoever writes JSON has to escape it.
+    fn value(&mut self, placeholder: &[u8], value: &str);
 }
 
 impl Sink for Vec<u8> {
@@ -19,7 +19,7 @@ impl Sink for Vec<u8> {
         self.extend_from_slice(bytes);
     }
 
-    fn value(&mut self, value: &str) {
+    fn value(&mut self, _: &[u8], value: &str) {
         self.extend_from_slice(value.as_bytes());
     }
 }
@@ -141,7 +141,8 @@ impl Restorer {
                 Step::Whole(place) => {
                     at += 1;
                     pass(piece.get(passed..begins), sink);
-                    sink.value(self.values.whole(place, self.candidate.seen).unwrap_or_default());
+                    self.held.extend_from_slice(piece.get(begins..at).unwrap_or_default());
+                    sink.value(&self.held, self.values.whole(place, self.candidate.seen).unwrap_or_default());
                     (passed, is_untouched) = (at, false);
                     self.held.clear();
                     self.candidate = Candidate::none(&self.values);

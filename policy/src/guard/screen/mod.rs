@@ -4,13 +4,17 @@
 //! many rules there are; the others (scores, guards elsewhere) look at whole texts. [`Text`] is one text under a direction.
 
 mod text;
+mod whole;
 
 use std::{sync::Arc, time::Duration};
 
 use super::engine::{Action, Engine, Rule, Selection, Unusable};
 use crate::snapshot::{DocumentId, SecretBytes};
 
-pub use self::text::{Flow, Scratch, Sink, Text};
+pub use self::{
+    text::{Flow, Scratch, Sink, Text},
+    whole::{By, Change, Whole},
+};
 
 /// Who said a text, as far as the document that carries it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

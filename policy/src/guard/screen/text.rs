@@ -1,13 +1,20 @@
 //! One text under a direction, in pieces.
 
-use super::{Direction, Speaker};
-use crate::guard::engine::{Filter, Finding, Output, Piece, Verdict};
+use std::sync::Arc;
 
-/// One text that is being screened. It holds back what may yet become a match, and nothing else.
+use super::{Direction, Speaker};
+use crate::guard::{
+    engine::{Filter, Finding, Output, Piece, Verdict},
+    placeholders::{self, Restorer, Values},
+};
+
+/// One text that is being screened. It holds back what may yet become a match or a placeholder, and nothing else.
 #[derive(Debug)]
 pub struct Text {
     /// `None`: no rule looks at what this speaker says.
     filter: Option<Filter>,
+    /// After the rules: what is the caller's own is nothing that rules are for, and what was replaced is not read again.
+    restorer: Option<Restorer>,
 }
 
 /// What is used again for every text: of an exchange, one is enough.
@@ -25,6 +32,9 @@ pub trait Sink {
 
     /// These bytes are part of a span. `with` stands in its place, where the span begins; `None` if it began earlier.
     fn replace(&mut self, bytes: &[u8], rule: usize, with: Option<&str>);
+
+    /// A placeholder stood here, and the caller's own value has to.
+    fn restore(&mut self, placeholder: &[u8], value: &str);
 }
 
 /// What became of a push.
@@ -44,29 +54,110 @@ impl Text {
     /// A text of which nothing has come yet.
     pub fn new(direction: &Direction, speaker: Speaker) -> Self {
         let rules = direction.engine().zip(direction.selection(speaker));
-        Self { filter: rules.map(|(engine, selection)| Filter::new(engine.clone(), selection.clone())) }
+        let filter = rules.map(|(engine, selection)| Filter::new(engine.clone(), selection.clone()));
+        Self { filter, restorer: None }
+    }
+
+    /// The same text, in which these values of the caller's are put back.
+    #[must_use]
+    pub fn restoring(mut self, values: &Arc<Values>) -> Self {
+        self.restorer = (!values.is_empty()).then(|| Restorer::new(values.clone()));
+        self
     }
 
     /// Takes the next bytes, and gives what is decided now.
     pub fn push(&mut self, direction: &Direction, bytes: &[u8], scratch: &mut Scratch, sink: &mut impl Sink) -> Flow {
-        let Some(filter) = &mut self.filter else {
-            sink.pass(bytes);
-            return Flow::Untouched;
+        let Some(restorer) = &mut self.restorer else {
+            return filtered(&mut self.filter, direction, bytes, scratch, sink);
         };
-        filter.push(bytes, &mut scratch.output);
-        scratch.give(direction, bytes, sink)
+        let mut restoring = Restoring { restorer, sink, is_untouched: true };
+        match filtered(&mut self.filter, direction, bytes, scratch, &mut restoring) {
+            Flow::Untouched if restoring.is_untouched => Flow::Untouched,
+            Flow::Untouched => Flow::Changed,
+            flow => flow,
+        }
     }
 
     /// Gives what is left when the text is over.
     pub fn finish(&mut self, direction: &Direction, scratch: &mut Scratch, sink: &mut impl Sink) -> Flow {
-        let Some(filter) = &mut self.filter else { return Flow::Untouched };
-        filter.finish(&mut scratch.output);
-        scratch.give(direction, &[], sink)
+        let Some(restorer) = &mut self.restorer else { return ended(&mut self.filter, direction, scratch, sink) };
+        let held = restorer.held() > 0;
+        let mut restoring = Restoring { restorer, sink, is_untouched: true };
+        let flow = ended(&mut self.filter, direction, scratch, &mut restoring);
+        if !matches!(flow, Flow::Untouched | Flow::Changed) {
+            return flow;
+        }
+        restoring.end();
+        if held { Flow::Changed } else { flow }
     }
 
     /// Bytes that have come and of which nothing has been said.
     pub fn held(&self) -> usize {
-        self.filter.as_ref().map_or(0, Filter::held)
+        self.filter.as_ref().map_or(0, Filter::held) + self.restorer.as_ref().map_or(0, Restorer::held)
+    }
+}
+
+fn filtered(
+    filter: &mut Option<Filter>,
+    direction: &Direction,
+    bytes: &[u8],
+    scratch: &mut Scratch,
+    sink: &mut impl Sink,
+) -> Flow {
+    let Some(filter) = filter else {
+        sink.pass(bytes);
+        return Flow::Untouched;
+    };
+    filter.push(bytes, &mut scratch.output);
+    scratch.give(direction, bytes, sink)
+}
+
+fn ended(filter: &mut Option<Filter>, direction: &Direction, scratch: &mut Scratch, sink: &mut impl Sink) -> Flow {
+    let Some(filter) = filter else { return Flow::Untouched };
+    filter.finish(&mut scratch.output);
+    scratch.give(direction, &[], sink)
+}
+
+/// Puts values back into what rules let go.
+struct Restoring<'s, S> {
+    restorer: &'s mut Restorer,
+    sink: &'s mut S,
+    is_untouched: bool,
+}
+
+impl<S: Sink> Restoring<'_, S> {
+    fn end(&mut self) {
+        self.restorer.finish(&mut Onward(self.sink));
+    }
+}
+
+impl<S: Sink> Sink for Restoring<'_, S> {
+    fn pass(&mut self, bytes: &[u8]) {
+        self.is_untouched &= self.restorer.restore(bytes, &mut Onward(self.sink));
+    }
+
+    fn replace(&mut self, bytes: &[u8], rule: usize, with: Option<&str>) {
+        // No placeholder reaches across what is replaced.
+        self.end();
+        self.sink.replace(bytes, rule, with);
+    }
+
+    fn restore(&mut self, placeholder: &[u8], value: &str) {
+        self.end();
+        self.sink.restore(placeholder, value);
+    }
+}
+
+/// What a restorer says, said to a sink.
+struct Onward<'s, S>(&'s mut S);
+
+impl<S: Sink> placeholders::Sink for Onward<'_, S> {
+    fn pass(&mut self, bytes: &[u8]) {
+        self.0.pass(bytes);
+    }
+
+    fn value(&mut self, placeholder: &[u8], value: &str) {
+        self.0.restore(placeholder, value);
     }
 }
 
@@ -112,6 +203,7 @@ mod tests {
     use crate::{
         guard::{
             engine::{Action, Rule},
+            placeholders::{ConversationKey, Placeholders},
             screen::{Detector, OnError, Origin, Reaction, Speakers, Stage},
         },
         snapshot::DocumentId,
@@ -132,6 +224,11 @@ mod tests {
         fn replace(&mut self, bytes: &[u8], _: usize, with: Option<&str>) {
             self.taken += bytes.len();
             self.text.extend_from_slice(with.unwrap_or_default().as_bytes());
+        }
+
+        fn restore(&mut self, placeholder: &[u8], value: &str) {
+            self.taken += placeholder.len();
+            self.text.extend_from_slice(value.as_bytes());
         }
     }
 
@@ -172,6 +269,25 @@ mod tests {
         }
         let (text, flow, _) = run(&masks, Speaker::User, &["call 555-12"]);
         assert_eq!((text.as_str(), flow), ("call 555-12", Flow::Changed));
+    }
+
+    #[test]
+    fn the_callers_own_values_come_back_and_others_do_not() {
+        let masks = direction(Reaction::Mask, Action::Mask("[numbers]".into()), Speakers::EVERYBODY);
+        let mut made = Placeholders::new(ConversationKey::derive(&[7; 32], "acme", b"hello"));
+        let placeholder = made.placeholder("phone", "555-123").unwrap().to_owned();
+        let values = made.into_values();
+        let said = format!("call {placeholder}, not 555-999, on {placeholder}");
+        for size in 1..=said.len() {
+            let mut text = Text::new(&masks, Speaker::Assistant).restoring(&values);
+            let (mut scratch, mut sink) = (Scratch::default(), Written::default());
+            for piece in said.as_bytes().chunks(size) {
+                text.push(&masks, piece, &mut scratch, &mut sink);
+            }
+            text.finish(&masks, &mut scratch, &mut sink);
+            assert_eq!(String::from_utf8(sink.text).unwrap(), "call 555-123, not [numbers], on 555-123");
+            assert_eq!((sink.taken, text.held()), (said.len(), 0));
+        }
     }
 
     #[test]
