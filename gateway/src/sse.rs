@@ -7,10 +7,8 @@
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream>: lines end with LF, CR or
 //! CR LF, an empty line ends an event, one byte order mark at the beginning is ignored.
 
-mod splitter;
 mod tail;
 
-pub use self::{
-    splitter::{Bounds, Event, Splitter, TooLong},
-    tail::{Ending, Tail},
-};
+pub use portcullis_policy::guard::lanes::stream::splitter::{Bounds, Event, Splitter, TooLong};
+
+pub use self::tail::{Ending, Tail};

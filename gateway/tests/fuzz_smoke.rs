@@ -102,9 +102,26 @@ fn event_streams_hold() {
 }
 
 #[test]
+fn screened_event_streams_hold() {
+    drive("guard_stream");
+}
+
+#[test]
 fn every_target_has_a_test_and_seeds() {
-    let tested =
-        ["canonical", "chunks", "directory", "documents", "headers", "http1", "jwks", "jwt", "model", "proof", "sse"];
+    let tested = [
+        "canonical",
+        "chunks",
+        "directory",
+        "documents",
+        "guard_stream",
+        "headers",
+        "http1",
+        "jwks",
+        "jwt",
+        "model",
+        "proof",
+        "sse",
+    ];
     assert_eq!(checks::TARGETS.map(|(name, _)| name), tested);
     for name in tested {
         assert!(!seeds(name).is_empty(), "{name} has no seeds");

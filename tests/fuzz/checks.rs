@@ -5,6 +5,7 @@
 
 use std::{
     borrow::Cow,
+    sync::{Arc, LazyLock},
     time::{Duration, SystemTime},
 };
 
@@ -36,17 +37,34 @@ use portcullis_mesh::http::{
     framing::decode_chunks,
     head::{HEAD_BYTES_MAX, HeadScanner, parse_request, write_request_head},
 };
-use portcullis_policy::{check::check_sources, diagnostics, documents::Sources, snapshot::Scheme};
+use portcullis_policy::{
+    check::check_sources,
+    diagnostics,
+    documents::Sources,
+    guard::{
+        engine::{Action, Rule},
+        lanes::{
+            shape::Api,
+            stream::{EventStream, LANES_MAX, Scratch, Step},
+        },
+        screen::{
+            Detector, Direction, Guardrails, OnError, Origin, Reaction, Speakers, Stage, Tell, UnknownFields,
+            Unscreened,
+        },
+    },
+    snapshot::{DocumentId, Scheme},
+};
 
 /// What is checked of an input.
 pub type Check = fn(&[u8]);
 
 /// The targets, by the names of their folders of seeds.
-pub const TARGETS: [(&str, Check); 11] = [
+pub const TARGETS: [(&str, Check); 12] = [
     ("canonical", canonical),
     ("chunks", chunks),
     ("directory", entries),
     ("documents", documents),
+    ("guard_stream", guard_stream),
     ("headers", headers),
     ("http1", http1),
     ("jwks", jwks),
@@ -148,7 +166,7 @@ pub fn sse(input: &[u8]) {
             }
         }
         assert!(stream.starts_with(&raw), "events are the stream's own bytes");
-        (events, Ok(splitter.ending()))
+        (events, Ok(splitter.is_mid_event()))
     };
     let whole = split(stream.len().max(1));
     assert_eq!(whole, split(usize::from(*size).max(1)));
@@ -158,9 +176,65 @@ pub fn sse(input: &[u8]) {
         stream.chunks(usize::from(*size).max(1)).for_each(|piece| tail.push(piece));
         if let Ok(ending) = whole.1 {
             let is_between = tail.ending() != Ending::MidEvent;
-            assert_eq!(is_between, ending == Ending::BetweenEvents, "{dialect:?}");
+            assert_eq!(is_between, !ending, "{dialect:?}");
         }
     }
+}
+
+/// The first byte is the size of the pieces and the API. Any pieces come to the same, and what must not be said is not.
+pub fn guard_stream(input: &[u8]) {
+    static GUARDRAILS: LazyLock<Arc<Guardrails>> = LazyLock::new(guardrails);
+    let Some((first, stream)) = input.split_first() else { return };
+    let apis = [Api::Chat, Api::Completions, Api::Responses, Api::Messages, Api::Generate, Api::Other];
+    let api = apis[usize::from(first % 6)];
+    let bounds = Bounds { line_bytes_max: 4096, event_bytes_max: 8192 };
+    let screen = |size: usize| {
+        let mut screened = EventStream::with_bounds(api, GUARDRAILS.clone(), bounds);
+        let (mut scratch, mut out) = (Scratch::default(), Vec::new());
+        for piece in stream.chunks(size) {
+            let step = screened.push(piece, &mut scratch, &mut out);
+            assert!(screened.held() <= stream.len().min(8192 + 4096 * LANES_MAX));
+            if step != Step::Continue {
+                return (out, step);
+            }
+        }
+        let step = screened.finish(&mut scratch, &mut out);
+        (out, step)
+    };
+    let whole = screen(stream.len().max(1));
+    assert_eq!(whole, screen(1 + usize::from(first / 6)));
+    assert_eq!(whole, screen(1));
+    let said = |word: &[u8]| memchr::memmem::find(&whole.0, word).is_some();
+    assert!(!said(b"SECRET-12") && !said(b"FORBIDDEN-12"), "{}", String::from_utf8_lossy(&whole.0));
+}
+
+/// Masks `SECRET-12`, blocks `FORBIDDEN-12`.
+fn guardrails() -> Arc<Guardrails> {
+    let name = |name: &str| name.into();
+    let policy = DocumentId { group: name("g"), kind: name("k"), namespace: name("n"), name: name("p") };
+    let stage = |reaction| Stage {
+        policy: policy.clone(),
+        name: "output".into(),
+        detector: Detector::Patterns,
+        reaction,
+        speakers: Speakers::EVERYBODY,
+        is_shadow: false,
+        on_error: OnError::Block,
+    };
+    let origin = |stage, rule: &str| Origin { stage, rule: rule.into(), kind: rule.into() };
+    let rules = vec![
+        (origin(0, "secret"), Rule::new("secret", "SECRET-12", Action::Mask("[secret]".into()))),
+        (origin(1, "forbidden"), Rule::new("forbidden", "FORBIDDEN-12", Action::Block)),
+    ];
+    let stages = vec![stage(Reaction::Mask), stage(Reaction::Block)];
+    Arc::new(Guardrails {
+        policies: vec![policy],
+        input: Arc::new(Direction::nothing()),
+        output: Arc::new(Direction::new(stages, rules).expect("rules compile")),
+        unknown_fields: UnknownFields::Scan,
+        unscreened: Unscreened::Refuse,
+        tell_verdict: Tell::Nothing,
+    })
 }
 
 /// The first byte is the size of the pieces. A chunked body is the same however it comes, and is no longer than what it

@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
-use super::Ending;
-
 /// Above this, the buffer of a long event is given back when the event is done, in bytes.
 const BUFFER_BYTES_KEPT: usize = 16 * 1024;
 
@@ -21,7 +19,7 @@ pub struct Bounds {
 impl Default for Bounds {
     /// 1 MiB a line, 4 MiB an event: a Responses stream ends with an event that holds the whole response.
     fn default() -> Self {
-        Self { line_bytes_max: 1 << 20, event_bytes_max: 4 << 20 }
+        Self { line_bytes_max: 1024 * 1024, event_bytes_max: 4 * 1024 * 1024 }
     }
 }
 
@@ -106,9 +104,14 @@ impl Splitter {
         Ok(Some(Event { raw: &self.held, is_first }))
     }
 
-    /// How the stream stands: never [`Ending::Complete`], since that is a matter of dialects.
-    pub fn ending(&self) -> Ending {
-        if self.has_lines || self.line_len > 0 { Ending::MidEvent } else { Ending::BetweenEvents }
+    /// Whether an event has begun and not ended.
+    pub fn is_mid_event(&self) -> bool {
+        self.has_lines || self.line_len > 0
+    }
+
+    /// What has come of an event that has not ended, or of the line ends behind the last one.
+    pub fn rest(&self) -> &[u8] {
+        if self.is_held_given { &[] } else { &self.held }
     }
 
     /// Where in `chunk` the current event ends, its empty line included.
@@ -172,6 +175,11 @@ impl<'s> Event<'s> {
         self.raw
     }
 
+    /// Whether it is the first of its stream, which may begin with a byte order mark.
+    pub fn is_first(&self) -> bool {
+        self.is_first
+    }
+
     /// Its fields in order, comments left out.
     pub fn fields(&self) -> impl Iterator<Item = (&'s [u8], &'s [u8])> + use<'s> {
         let raw = match self.raw.strip_prefix(b"\xef\xbb\xbf") {
@@ -225,7 +233,7 @@ mod tests {
     }
 
     /// The events of a stream in these pieces, and how it ended.
-    fn split(pieces: &[&[u8]], bounds: Bounds) -> (Seen, Result<Ending, TooLong>) {
+    fn split(pieces: &[&[u8]], bounds: Bounds) -> (Seen, Result<bool, TooLong>) {
         let mut splitter = Splitter::new(bounds);
         let mut seen = Vec::new();
         let mut raw = Vec::new();
@@ -244,21 +252,21 @@ mod tests {
         }
         raw.extend_from_slice(if splitter.is_held_given { &[] } else { &splitter.held });
         assert_eq!(raw, pieces.concat(), "not a byte is lost");
-        (seen, Ok(splitter.ending()))
+        (seen, Ok(splitter.is_mid_event()))
     }
 
-    fn check(stream: &str, expected: &[(Option<&str>, Option<&str>)], ending: Ending) {
+    fn check(stream: &str, expected: &[(Option<&str>, Option<&str>)], is_mid_event: bool) {
         let expected: Seen =
             expected.iter().map(|(name, data)| (name.map(str::to_owned), data.map(str::to_owned))).collect();
         let bytes: Vec<_> = stream.as_bytes().chunks(1).collect();
         for pieces in [&[stream.as_bytes()][..], &bytes] {
-            assert_eq!(split(pieces, Bounds::default()), (expected.clone(), Ok(ending)), "{stream:?}");
+            assert_eq!(split(pieces, Bounds::default()), (expected.clone(), Ok(is_mid_event)), "{stream:?}");
         }
     }
 
     #[test]
     fn events_are_cut_at_empty_lines() {
-        let between = Ending::BetweenEvents;
+        let between = false;
         check("data: a\n\ndata: b\n\n", &[(None, Some("a")), (None, Some("b"))], between);
         check(
             "data: a\r\n\r\ndata: b\r\rdata: c\n\r\n",
@@ -278,26 +286,26 @@ mod tests {
         );
         check("\u{feff}data: a\n\n\u{feff}data: b\n\n", &[(None, Some("a")), (None, None)], between);
         check("data: é€😀\n\n", &[(None, Some("é€😀"))], between);
-        check("data: a\n\ndata: b\n", &[(None, Some("a"))], Ending::MidEvent);
-        check("data: a", &[], Ending::MidEvent);
+        check("data: a\n\ndata: b\n", &[(None, Some("a"))], true);
+        check("data: a", &[], true);
         check("", &[], between);
         check("\n", &[], between);
     }
 
     #[test]
     fn lines_and_events_are_bounded() {
-        let check = |stream: &str, expected: Result<Ending, TooLong>| {
+        let check = |stream: &str, expected: Result<bool, TooLong>| {
             let bytes: Vec<_> = stream.as_bytes().chunks(1).collect();
             assert_eq!(split(&[stream.as_bytes()], SMALL).1, expected, "{stream:?}");
             assert_eq!(split(&bytes, SMALL).1, expected, "{stream:?}");
         };
         let line = |len: usize| "x".repeat(len);
-        check(&line(20), Ok(Ending::MidEvent));
+        check(&line(20), Ok(true));
         check(&line(21), Err(TooLong::Line(20)));
-        check(&format!("{}\n{}\n{}\n\n", line(20), line(20), line(7)), Ok(Ending::BetweenEvents));
+        check(&format!("{}\n{}\n{}\n\n", line(20), line(20), line(7)), Ok(false));
         check(&format!("{}\n{}\n{}\n\n", line(20), line(20), line(9)), Err(TooLong::Event(50)));
-        check(&format!("{}\r\n{}\r\n{}\r\n\r\n", line(20), line(20), line(7)), Ok(Ending::BetweenEvents));
-        check(&format!("{}\n\n", line(20)).repeat(10), Ok(Ending::BetweenEvents));
+        check(&format!("{}\r\n{}\r\n{}\r\n\r\n", line(20), line(20), line(7)), Ok(false));
+        check(&format!("{}\n\n", line(20)).repeat(10), Ok(false));
         check(&"\n".repeat(1000), Err(TooLong::Event(50)));
     }
 

@@ -1,0 +1,93 @@
+//! The types of events: which are known, and which texts they end.
+
+use super::{lane::Key, said::Said};
+use crate::guard::lanes::{
+    shape::{Api, Part, is_word},
+    shapes::responses,
+};
+
+/// Which texts an event ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ends<'e> {
+    Nothing,
+    Choices(&'e [u32]),
+    /// Of a block or an item; of one part of it.
+    Output(u32, Option<u32>, Option<Part>),
+    Everything,
+}
+
+impl Ends<'_> {
+    /// Whether this one.
+    pub(super) fn ends(&self, key: &Key) -> bool {
+        let place = key.place;
+        match self {
+            Self::Nothing => false,
+            Self::Choices(choices) => choices.contains(&place.choice),
+            Self::Output(output, number, part) => {
+                place.choice == *output
+                    && number.is_none_or(|number| place.number == number)
+                    && part.is_none_or(|part| place.part == part)
+            }
+            Self::Everything => true,
+        }
+    }
+}
+
+/// Which texts an event ends.
+pub(super) fn ends<'s>(api: Api, kind: &str, said: &'s Said) -> Ends<'s> {
+    match api {
+        Api::Messages => match (kind, said.output) {
+            ("content_block_stop", Some(block)) => Ends::Output(block, None, None),
+            ("message_delta" | "message_stop" | "error", _) => Ends::Everything,
+            _ => Ends::Nothing,
+        },
+        Api::Responses => match (kind, said.output) {
+            ("response.completed" | "response.incomplete" | "response.failed" | "error", _) => Ends::Everything,
+            ("response.output_item.done", Some(item)) => Ends::Output(item, None, None),
+            ("response.content_part.done" | "response.reasoning_summary_part.done", Some(item)) => {
+                Ends::Output(item, said.content, None)
+            }
+            (kind, Some(item)) if kind.ends_with(".done") => match responses::part(kind) {
+                Some(part) => Ends::Output(item, said.content, Some(part)),
+                None => Ends::Nothing,
+            },
+            _ => Ends::Nothing,
+        },
+        _ if said.is_last => Ends::Everything,
+        _ => Ends::Choices(&said.ended),
+    }
+}
+
+/// Whether events of this type are known.
+pub(super) fn is_known(api: Api, kind: &str) -> bool {
+    match api {
+        Api::Messages => matches!(
+            kind,
+            "message_start"
+                | "content_block_start"
+                | "content_block_delta"
+                | "content_block_stop"
+                | "message_delta"
+                | "message_stop"
+                | "ping"
+                | "error"
+        ),
+        Api::Responses => {
+            let tools = [
+                "response.web_search_call.",
+                "response.file_search_call.",
+                "response.code_interpreter_call.",
+                "response.image_generation_call.",
+                "response.mcp_call.",
+                "response.mcp_list_tools.",
+            ];
+            let steps = |rest: &str| {
+                matches!(rest, "in_progress" | "searching" | "generating" | "interpreting" | "completed" | "failed")
+            };
+            kind == "error"
+                || kind.starts_with("response.") && is_word(kind)
+                || tools.iter().any(|tool| kind.strip_prefix(tool).is_some_and(steps))
+        }
+        _ => true,
+    }
+}
