@@ -12,7 +12,6 @@ pub mod credential;
 pub mod directory;
 pub mod dpop;
 pub mod failures;
-pub mod fetch;
 pub mod introspection;
 pub mod json;
 pub mod oidc;

@@ -14,6 +14,7 @@ pub mod demo;
 pub mod diff;
 pub mod exchange;
 pub mod explain;
+pub mod fetch;
 pub mod filters;
 pub mod forward;
 pub mod grpc;

@@ -42,13 +42,8 @@ use tokio::{
 };
 
 use self::answers::{Answer, Answers};
-use super::{
-    Rejection,
-    credential::Credential,
-    fetch::{HttpsClient, HttpsUrl, basic},
-    json,
-    oidc::jwt::is_signed,
-};
+use super::{Rejection, credential::Credential, json, oidc::jwt::is_signed};
+use crate::fetch::{HttpsClient, HttpsUrl, basic};
 
 /// An opaque credential; whatever is longer is not asked about.
 pub const OPAQUE_BYTES_MAX: usize = 4096;

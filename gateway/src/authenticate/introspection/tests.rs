@@ -8,10 +8,8 @@ use std::{
 use portcullis_policy::snapshot::{Algorithm, CacheTimes, GroupOverage, KeySource};
 use serde_json::json;
 
-use super::{
-    super::fetch::testing::{self as issuer, Provider},
-    *,
-};
+use super::*;
+use crate::fetch::testing::{self as issuer, Provider};
 
 const NOW: u64 = 1_800_000_000;
 const SECRET: &str = "a secret of ours";

@@ -26,10 +26,8 @@ use tokio::{
 
 use super::keys::KeySet;
 use crate::{
-    authenticate::{
-        fetch::{HttpsClient, HttpsUrl, Response},
-        json,
-    },
+    authenticate::json,
+    fetch::{HttpsClient, HttpsUrl, Response},
     random::Random,
 };
 

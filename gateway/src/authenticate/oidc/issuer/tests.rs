@@ -13,7 +13,7 @@ use super::{
 };
 use portcullis_policy::snapshot::{CacheTimes, KEYS_STALE_MIN};
 
-use crate::authenticate::fetch::testing::{Provider, answer, json as json_answer};
+use crate::fetch::testing::{Provider, answer, json as json_answer};
 
 /// What a provider publishes at the moment.
 type Published = Arc<Mutex<(Vec<u8>, bool)>>;

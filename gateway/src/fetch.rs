@@ -1,8 +1,10 @@
-//! Asking an identity provider over HTTPS: its documents, its keys, its opinion of a credential.
+//! Asking others over HTTP: an identity provider for its documents, its keys and its opinion of a credential, a guard for
+//! its opinion of a text.
 //!
-//! Rare and never on the hot path, so a connection is made for each question; TLS sessions are resumed. Whatever the
-//! provider does, an answer is bounded in time and size, comes from the host that was asked (no redirect is followed) and
-//! over TLS. What the answer means is for others.
+//! Whatever the other does, an answer is bounded in time and size and comes from the host that was asked: no redirect is
+//! followed. [`HttpsClient`] asks rarely and never on the hot path, so it makes a connection for each question, over TLS
+//! alone, and resumes TLS sessions; who asks often keeps connections and builds on the same parts. What the answer means is
+//! for others.
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -12,6 +14,10 @@ use http::{
     header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HOST, USER_AGENT},
 };
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{Builder, Connection, SendRequest},
+};
 use hyper_util::rt::TokioIo;
 use portcullis_certs::{
     crypto_provider,
@@ -20,7 +26,11 @@ use portcullis_certs::{
 use portcullis_mesh::connections::connect_tcp;
 use rustls::{ClientConfig, client::Resumption};
 use rustls_pki_types::ServerName;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// The time a question may take, from looking up the name to the last byte of the answer.
@@ -41,14 +51,19 @@ pub struct HttpsClient {
     timeout: Duration,
 }
 
-/// An `https` URL without user information and fragment.
+/// An `http` or `https` URL without user information and fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpsUrl {
+pub struct HttpUrl {
     uri: Uri,
     /// Without the brackets of an IPv6 address.
     host: Box<str>,
     port: u16,
+    is_tls: bool,
 }
+
+/// An [`HttpUrl`] that is `https`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpsUrl(HttpUrl);
 
 /// What a provider answered. A redirect is never one.
 #[derive(Debug, Clone)]
@@ -98,7 +113,7 @@ pub enum FetchError {
     #[error("answered {0}: redirects are not followed; name the URL that answers")]
     Redirect(StatusCode),
     /// The answer is larger than anybody needs.
-    #[error("the answer has more than {RESPONSE_BYTES_MAX} bytes")]
+    #[error("the answer has more bytes than are taken")]
     TooLarge,
     /// The answer is compressed although we did not ask for that.
     #[error("the answer is encoded, which was not asked for")]
@@ -125,38 +140,68 @@ impl FetchError {
     }
 }
 
-impl HttpsUrl {
+impl HttpUrl {
     /// Reads a URL.
     pub fn parse(text: &str) -> Result<Self, FetchError> {
         let refused = || FetchError::Url(text.into());
         let uri: Uri = text.parse().map_err(|_| refused())?;
         let authority = uri.authority().ok_or_else(refused)?;
+        let is_tls = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(refused()),
+        };
         // A fragment would be dropped in silence, and user information would go into logs.
-        if uri.scheme_str() != Some("https") || authority.as_str().contains('@') || text.contains('#') {
+        if authority.as_str().contains('@') || text.contains('#') {
             return Err(refused());
         }
         let port = match authority.as_str().rsplit_once(':') {
             // The last colon of `[::1]` is not the one of a port.
             Some((_, digits)) if !digits.ends_with(']') => digits.parse().map_err(|_| refused())?,
-            _ => 443,
+            _ if is_tls => 443,
+            _ => 80,
         };
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() || port == 0 {
             return Err(refused());
         }
         let host = host.into();
-        Ok(Self { uri, host, port })
+        Ok(Self { uri, host, port, is_tls })
     }
 
     /// The host, without brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
+
+    /// Whether it is `https`.
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+}
+
+impl HttpsUrl {
+    /// Reads a URL.
+    pub fn parse(text: &str) -> Result<Self, FetchError> {
+        let url = HttpUrl::parse(text)?;
+        if url.is_tls { Ok(Self(url)) } else { Err(FetchError::Url(text.into())) }
+    }
+
+    /// The host, without brackets.
+    pub fn host(&self) -> &str {
+        self.0.host()
+    }
+}
+
+impl std::fmt::Display for HttpUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.uri.fmt(f)
+    }
 }
 
 impl std::fmt::Display for HttpsUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.uri.fmt(f)
+        self.0.fmt(f)
     }
 }
 
@@ -207,17 +252,8 @@ impl HttpsClient {
             Some(path) => format!("`{}`: {error}", path.display()),
             None => error.to_string(),
         };
-        let verifier = ServerVerifier::new(&authorities, &[]).map_err(|error| named(&error))?;
-        let mut tls = ClientConfig::builder_with_provider(crypto_provider())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| named(&error))?
-            // Our own verifier is no weaker than rustls': it judges the same chains and names.
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        tls.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
-        Ok(Self { tls: Arc::new(tls), timeout: FETCH_TIMEOUT })
+        let tls = client_tls(&authorities).map_err(|error| named(&error))?;
+        Ok(Self { tls, timeout: FETCH_TIMEOUT })
     }
 
     /// The same, with less patience than [`FETCH_TIMEOUT`].
@@ -251,41 +287,60 @@ impl HttpsClient {
     ) -> Result<Response, FetchError> {
         let deadline = Instant::now() + self.timeout;
         let answered = async {
-            let stream = self.connect(url).await?;
-            exchange(stream, request(method, url, headers, body)?).await
+            let tcp = connect(&url.0).await?;
+            let stream = handshake(&self.tls, &url.0, tcp).await?;
+            exchange(stream, request(method, &url.0, headers, body)?).await
         };
         timeout_at(deadline, answered).await.unwrap_or(Err(FetchError::TimedOut))
     }
-
-    async fn connect(&self, url: &HttpsUrl) -> Result<TlsStream<tokio::net::TcpStream>, FetchError> {
-        let unresolved = |error| FetchError::Resolve { host: url.host.clone(), error };
-        let addresses = tokio::net::lookup_host((&*url.host, url.port)).await.map_err(unresolved)?;
-        let mut failed = unresolved(std::io::Error::new(std::io::ErrorKind::NotFound, "it has no addresses"));
-        for address in addresses {
-            let error = match tokio::time::timeout(CONNECT_TIMEOUT, connect_tcp(address)).await {
-                Ok(Ok(tcp)) => return self.handshake(url, tcp).await,
-                Ok(Err(error)) => error,
-                Err(_) => std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer"),
-            };
-            failed = FetchError::Connect { address, error };
-        }
-        Err(failed)
-    }
-
-    async fn handshake(
-        &self,
-        url: &HttpsUrl,
-        tcp: tokio::net::TcpStream,
-    ) -> Result<TlsStream<tokio::net::TcpStream>, FetchError> {
-        let name = ServerName::try_from(url.host.to_string()).map_err(|_| FetchError::Url(url.to_string().into()))?;
-        let connected = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await;
-        connected.map_err(|error| FetchError::Tls { host: url.host.clone(), error })
-    }
 }
 
-fn request(
+/// TLS as a client that takes the certificates of these authorities, and speaks HTTP/1.1.
+pub(crate) fn client_tls(authorities: &Authorities) -> Result<Arc<ClientConfig>, String> {
+    let verifier = ServerVerifier::new(authorities, &[]).map_err(|error| error.to_string())?;
+    let mut tls = ClientConfig::builder_with_provider(crypto_provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        // Our own verifier is no weaker than rustls': it judges the same chains and names.
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    tls.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
+    Ok(Arc::new(tls))
+}
+
+/// Connects to the first address of the host that takes it.
+pub(crate) async fn connect(url: &HttpUrl) -> Result<TcpStream, FetchError> {
+    let unresolved = |error| FetchError::Resolve { host: url.host.clone(), error };
+    let addresses = tokio::net::lookup_host((&*url.host, url.port)).await.map_err(unresolved)?;
+    let mut failed = unresolved(std::io::Error::new(std::io::ErrorKind::NotFound, "it has no addresses"));
+    for address in addresses {
+        let error = match tokio::time::timeout(CONNECT_TIMEOUT, connect_tcp(address)).await {
+            Ok(Ok(tcp)) => return Ok(tcp),
+            Ok(Err(error)) => error,
+            Err(_) => std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer"),
+        };
+        failed = FetchError::Connect { address, error };
+    }
+    Err(failed)
+}
+
+/// Speaks TLS with the host over this connection.
+pub(crate) async fn handshake(
+    tls: &Arc<ClientConfig>,
+    url: &HttpUrl,
+    tcp: TcpStream,
+) -> Result<TlsStream<TcpStream>, FetchError> {
+    let name = ServerName::try_from(url.host.to_string()).map_err(|_| FetchError::Url(url.to_string().into()))?;
+    let connected = TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await;
+    connected.map_err(|error| FetchError::Tls { host: url.host.clone(), error })
+}
+
+/// A question to `url`, as we ask all of them; `headers` come on top.
+pub(crate) fn request(
     method: Method,
-    url: &HttpsUrl,
+    url: &HttpUrl,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Request<Full<Bytes>>, FetchError> {
@@ -304,34 +359,42 @@ fn request(
     Ok(request)
 }
 
-async fn exchange(
-    stream: TlsStream<tokio::net::TcpStream>,
-    request: Request<Full<Bytes>>,
+/// HTTP/1.1 over this stream, with a bounded head of answers.
+pub(crate) async fn http1<Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: Stream,
+) -> Result<(SendRequest<Full<Bytes>>, Connection<TokioIo<Stream>, Full<Bytes>>), FetchError> {
+    Builder::new().max_buf_size(RESPONSE_HEAD_BYTES_MAX).handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))
+}
+
+pub(crate) fn broken(error: &hyper::Error) -> FetchError {
+    FetchError::Http(error.to_string().into())
+}
+
+/// Reads an answer of at most so many bytes. `is_conditional`: the question was, so 304 is an answer to it.
+pub(crate) async fn read(
+    response: http::Response<Incoming>,
+    is_conditional: bool,
+    bytes_max: usize,
 ) -> Result<Response, FetchError> {
-    let broken = |error: hyper::Error| FetchError::Http(error.to_string().into());
-    let conditional = request.headers().contains_key(http::header::IF_NONE_MATCH);
-    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
-        .max_buf_size(RESPONSE_HEAD_BYTES_MAX)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(broken)?;
+    let (head, body) = response.into_parts();
+    if head.status.is_redirection() && !(is_conditional && head.status == StatusCode::NOT_MODIFIED) {
+        return Err(FetchError::Redirect(head.status));
+    }
+    if head.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(FetchError::Encoded);
+    }
+    let body = Limited::new(body, bytes_max).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() { FetchError::TooLarge } else { FetchError::Http(error.to_string().into()) }
+    })?;
+    Ok(Response { status: head.status, headers: head.headers, body: body.to_bytes() })
+}
+
+async fn exchange(stream: TlsStream<TcpStream>, request: Request<Full<Bytes>>) -> Result<Response, FetchError> {
+    let is_conditional = request.headers().contains_key(http::header::IF_NONE_MATCH);
+    let (mut sender, connection) = http1(stream).await?;
     let answered = async move {
-        let response = sender.send_request(request).await.map_err(broken)?;
-        let (head, body) = response.into_parts();
-        if head.status.is_redirection() && !(conditional && head.status == StatusCode::NOT_MODIFIED) {
-            return Err(FetchError::Redirect(head.status));
-        }
-        if head.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-            return Err(FetchError::Encoded);
-        }
-        let body = Limited::new(body, RESPONSE_BYTES_MAX).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                FetchError::TooLarge
-            } else {
-                FetchError::Http(error.to_string().into())
-            }
-        })?;
-        Ok(Response { status: head.status, headers: head.headers, body: body.to_bytes() })
+        let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
+        read(response, is_conditional, RESPONSE_BYTES_MAX).await
     };
     // The connection lives as long as the question: dropping this future closes it.
     let mut connection = std::pin::pin!(connection);

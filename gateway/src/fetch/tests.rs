@@ -157,7 +157,7 @@ fn urls_are_https_without_user_information_and_fragment() {
         ("https://[::1]:444/", "::1", 444),
     ] {
         let url = HttpsUrl::parse(text).unwrap();
-        assert_eq!((url.host(), url.port), (host, port), "{text}");
+        assert_eq!((url.host(), url.0.port), (host, port), "{text}");
     }
 }
 
