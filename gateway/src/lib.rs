@@ -39,6 +39,7 @@ pub mod resource;
 pub mod route;
 pub mod run;
 pub mod same_rule;
+pub mod screening;
 pub mod shadow;
 pub mod sockets;
 pub mod sse;
