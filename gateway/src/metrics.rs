@@ -1,7 +1,5 @@
 //! What the edge counts, in the words of the edge: the data plane's families and those that mesh has no word for.
 
-mod guardrails;
-
 use std::{cell::RefCell, fmt, rc::Rc, sync::Arc, time::Duration};
 
 use foldhash::{HashMap, HashSet};
@@ -17,8 +15,6 @@ use portcullis_mesh::{
     tls::{Accepted, TlsRefusal},
 };
 use portcullis_policy::snapshot::{DocumentId, Rule};
-
-pub use self::guardrails::GuardedRoute;
 
 use crate::{
     forward::Attempted,
@@ -57,7 +53,6 @@ pub struct MetricsSource {
     authorizations: CounterFamily<2>,
     shadow_decisions: CounterFamily<3>,
     shadow_unlogged: CounterFamily<0>,
-    guardrails: guardrails::Families,
 }
 
 impl fmt::Debug for MetricsSource {
@@ -135,7 +130,6 @@ impl MetricsSource {
                 [],
                 1,
             ),
-            guardrails: guardrails::Families::new(&registry),
             registry,
             catalogue,
         }
@@ -145,7 +139,7 @@ impl MetricsSource {
     pub fn for_worker(&self, index: usize) -> Option<Metrics> {
         Some(Metrics {
             shard: self.registry.worker(index)?,
-            endings: [Ending::Complete, Ending::Cancelled, Ending::Broken, Ending::Refused, Ending::Blocked]
+            endings: [Ending::Complete, Ending::Cancelled, Ending::Broken, Ending::Refused]
                 .map(|ending| self.endings.with([ending.as_str()])),
             source: self.clone(),
             resolved: RefCell::default(),
@@ -166,7 +160,7 @@ pub fn show_shadow(registry: &Registry, state: Arc<ShadowState>) {
 pub struct Metrics {
     shard: WorkerMetrics,
     source: MetricsSource,
-    endings: [Counter; 5],
+    endings: [Counter; 4],
     resolved: RefCell<Resolved>,
 }
 
@@ -184,7 +178,6 @@ struct Resolved {
     authorizations: HashMap<(usize, bool), Counter>,
     shadow_decisions: HashMap<(usize, Judgement, Judgement), Counter>,
     ports: HashMap<PortKey, Rc<PortMetrics>>,
-    guarded: HashMap<usize, Rc<GuardedRoute>>,
 }
 
 /// The series of one port.
@@ -259,7 +252,6 @@ impl Metrics {
         resolved.authentications.clear();
         resolved.authorizations.clear();
         resolved.shadow_decisions.clear();
-        resolved.guarded.clear();
         let documents: HashSet<&DocumentId> = live.snapshot.documents.iter().map(|status| &status.document).collect();
         resolved.by_route.retain(|route, _| documents.contains(route));
         let backends: HashSet<&DocumentId> = live.backends().iter().map(|backend| &backend.spec.document).collect();

@@ -44,8 +44,6 @@ pub enum Ending {
     Broken,
     /// A stage said no.
     Refused,
-    /// A guardrail ended the answer.
-    Blocked,
 }
 
 impl Ending {
@@ -56,7 +54,6 @@ impl Ending {
             Ending::Cancelled => "cancelled",
             Ending::Broken => "broken",
             Ending::Refused => "refused",
-            Ending::Blocked => "blocked",
         }
     }
 }

@@ -14,12 +14,11 @@ mod tests;
 
 use std::fmt;
 
-pub(in crate::guard::lanes) use self::text::escaped_char;
 pub use self::{
     path::{Path, Step},
     scanner::{DEPTH_MAX, Quoted, Scanner},
     text::{escape, unescape},
-    walk::{Visitor, walk, walk_any},
+    walk::{Visitor, walk},
 };
 
 /// What makes a document unreadable, and where.

@@ -47,9 +47,19 @@ pub(super) struct Edit {
 }
 
 /// Why nothing more goes out.
+#[derive(Debug, Clone, Copy)]
 enum Halt {
     Blocked(usize),
     Failed(Unscreenable),
+}
+
+/// An event, and what it is.
+struct Understood<'e> {
+    parts: &'e Parts<'e>,
+    data: &'e Range<usize>,
+    said: &'e Said,
+    kind: &'e str,
+    ends: Ends<'e>,
 }
 
 impl From<Unscreenable> for Halt {
@@ -271,6 +281,7 @@ impl Screening {
             Unreadable::Json => Unscreenable::NotJson,
             Unreadable::Opaque => Unscreenable::Opaque,
             Unreadable::Twice => Unscreenable::TwoReadings,
+            Unreadable::TooMany => Unscreenable::TooManyTexts,
         })?;
         let kind = said.kind.clone().and_then(|range| json.get(range)).unwrap_or_default();
         let kind = std::str::from_utf8(kind).unwrap_or_default();
@@ -292,7 +303,7 @@ impl Screening {
         let from = out.len();
         write(event, parts, scratch, out);
         let written = out.get(from..).unwrap_or_default();
-        self.remember(parts, data, said, kind, ends, scratch, written);
+        self.remember(&Understood { parts, data, said, kind, ends }, scratch, written);
         Ok(())
     }
 
@@ -391,8 +402,8 @@ impl Screening {
         let under = under(&self.guardrails, self.values.as_ref());
         let Scratch { buffers, made, .. } = scratch;
         for lane in &mut self.lanes {
-            let is_here = sites.iter().any(|site| site.role == Role::Part(lane.key));
-            if lane.is_over || is_here || !ends.ends(&lane.key) {
+            let is_here = || sites.iter().any(|site| site.role == Role::Part(lane.key));
+            if lane.is_over || !ends.ends(&lane.key) || is_here() {
                 continue;
             }
             let from = made.len();
@@ -453,44 +464,42 @@ impl Screening {
     }
 
     /// Keeps what the next events are compared with, and what an ending is made of.
-    fn remember(
-        &mut self,
-        parts: &Parts<'_>,
-        data: &Range<usize>,
-        said: &Said,
-        kind: &str,
-        ends: Ends<'_>,
-        scratch: &Scratch,
-        written: &[u8],
-    ) {
+    fn remember(&mut self, event: &Understood<'_>, scratch: &Scratch, written: &[u8]) {
+        let Understood { parts, data, said, kind, ends } = *event;
         let under = under(&self.guardrails, self.values.as_ref());
         self.opening.saw(self.api, kind, said, parts.bytes(data));
-        // Where something stands in what was written.
+        let edits = &scratch.edits;
+        // Where something stands in what was written. Edits are in order, and so are strings.
         let moved = |at: usize| {
-            let before = scratch.edits.iter().filter(|edit| edit.range.end <= at);
+            let before = edits.iter().take_while(|edit| edit.range.end <= at);
             before.fold(at, |at, edit| at + edit.made.len() - edit.range.len())
         };
-        let moved = |range: &Range<usize>| moved(data.start + range.start)..moved(data.start + range.end);
-        // An empty string adds nothing to its text, whose last event is another.
+        let json = moved(data.start)..moved(data.end);
+        let edited = |site: &Site| {
+            let start = data.start + site.range.start;
+            edits.binary_search_by_key(&start, |edit| edit.range.start).ok().and_then(|at| edits.get(at))
+        };
         let texts = || said.sites.iter().filter(|site| matches!(site.role, Role::Part(_)));
+        // An empty string adds nothing to its text, whose last event is another.
         let only = match texts().filter(|site| !site.range.is_empty()).count() {
             0 => texts().count() == 1,
             count => count == 1,
         };
-        let others_changed = scratch.edits.iter().any(|edit| {
-            let is_text =
-                |site: &Site| matches!(site.role, Role::Part(_)) && data.start + site.range.start == edit.range.start;
-            !said.sites.iter().any(is_text)
-        });
         let is_alike = only
-            && !others_changed
+            && edits.len() == texts().filter(|site| edited(site).is_some()).count()
             && parts.others.is_empty()
             && said.tokens.is_empty()
             && matches!(ends, Ends::Nothing | Ends::Choices([]))
             && !said.sites.iter().any(|site| matches!(site.role, Role::Name(_)))
             && matches!(parts.raw, std::borrow::Cow::Borrowed(_));
+        let (mut before, mut grown, mut shrunk) = (edits.iter().peekable(), 0, 0);
         for site in &said.sites {
             let (Role::Part(key) | Role::Grown(key)) = site.role else { continue };
+            let start = data.start + site.range.start;
+            while let Some(edit) = before.next_if(|edit| edit.range.end <= start && edit.range.start < start) {
+                grown += edit.made.len();
+                shrunk += edit.range.len();
+            }
             let Some(lane) = self.lanes.iter_mut().find(|lane| lane.key == key) else { continue };
             if ends.ends(&key) || lane.is_over {
                 lane.retire(under);
@@ -500,14 +509,15 @@ impl Screening {
                 lane.template.begin_block(&key);
                 continue;
             }
-            let edit = scratch.edits.iter().find(|edit| edit.range.start == data.start + site.range.start);
-            let start = moved(&site.range).start;
-            let text = start..start + edit.map_or(site.range.len(), |edit| edit.made.len());
-            let holes = said.varies.iter().map(|hole| Hole { range: moved(&hole.range), kind: hole.kind });
-            let holes = holes.chain([Hole { range: text, kind: Varies::Text }]);
-            let json = moved(&(0..data.len()));
-            let is_it = !site.range.is_empty() || texts().count() == 1;
-            lane.template.keep(written, json, holes, is_alike && is_it);
+            let start = start + grown - shrunk;
+            let text = start..start + edited(site).map_or(site.range.len(), |edit| edit.made.len());
+            let is_alike = is_alike && (!site.range.is_empty() || texts().count() == 1);
+            let varies = said.varies.iter().filter(|_| is_alike).map(|hole| {
+                let range = moved(data.start + hole.range.start)..moved(data.start + hole.range.end);
+                Hole { range, kind: hole.kind }
+            });
+            let holes = varies.chain([Hole { range: text, kind: Varies::Text }]);
+            lane.template.keep(written, json.clone(), holes, is_alike);
         }
     }
 }

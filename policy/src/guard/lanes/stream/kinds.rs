@@ -47,7 +47,7 @@ pub(super) fn ends<'s>(api: Api, kind: &str, said: &'s Said) -> Ends<'s> {
             ("response.content_part.done" | "response.reasoning_summary_part.done", Some(item)) => {
                 Ends::Output(item, said.content, None)
             }
-            (kind, Some(item)) if kind.ends_with(".done") => match responses::part(kind) {
+            (kind, Some(item)) if kind.strip_suffix(".done").is_some() => match responses::part(kind) {
                 Some(part) => Ends::Output(item, said.content, Some(part)),
                 None => Ends::Nothing,
             },

@@ -166,7 +166,7 @@ impl Lane {
             }
             Some(arguments) => arguments.push(&mut self.text, under.direction, said, fed, screen, made),
         };
-        match went(flow)? {
+        match went(&flow)? {
             Became::Itself if is_exact => Ok(Became::Itself),
             _ => Ok(Became::Another),
         }
@@ -212,7 +212,7 @@ impl Lane {
                 flow => flow,
             },
         };
-        went(flow).map(|_| ())
+        went(&flow).map(|_| ())
     }
 
     /// Whether what goes on is not what came.
@@ -241,11 +241,11 @@ pub(super) fn whole(
     Ok(if lane.is_altered() { Became::Another } else { Became::Itself })
 }
 
-fn went(flow: Flow) -> Result<Became, Stop> {
+fn went(flow: &Flow) -> Result<Became, Stop> {
     match flow {
         Flow::Untouched => Ok(Became::Itself),
         Flow::Changed => Ok(Became::Another),
-        Flow::Blocked(rule) => Err(Stop::Blocked(rule)),
+        Flow::Blocked(rule) => Err(Stop::Blocked(*rule)),
         Flow::Overrun => Err(Stop::Overrun),
     }
 }

@@ -153,6 +153,9 @@ impl EventStream {
     /// Takes the next bytes, and appends what may go to the client.
     pub fn push(&mut self, chunk: &[u8], scratch: &mut Scratch, out: &mut Vec<u8>) -> Step {
         let mut rest = chunk;
+        if !self.is_over && self.splitter.late_line_end(&mut rest) {
+            out.push(b'\n');
+        }
         while !self.is_over {
             let step = match self.splitter.next(&mut rest) {
                 Ok(None) => break,

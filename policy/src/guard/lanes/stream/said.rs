@@ -6,6 +6,7 @@ use foldhash::quality::RandomState;
 use smallvec::SmallVec;
 
 use super::{
+    LANES_MAX,
     lane::Key,
     template::{Hole, Varies},
 };
@@ -19,6 +20,9 @@ use crate::guard::{
     screen::{UnknownFields, Unscreened},
 };
 use std::hash::{BuildHasher, Hash, Hasher};
+
+/// What differs from event to event, of which more are read closely each time.
+const VARIES_MAX: usize = 8;
 
 /// What is done with a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +114,7 @@ pub(super) enum Unreadable {
     Json,
     Opaque,
     Twice,
+    TooMany,
 }
 
 /// How events are read.
@@ -151,7 +156,12 @@ impl Said {
                 Number::Choice(_) | Number::Call { .. } => {}
             }
         }
+        // What follows looks for one among others.
+        if self.numbers.len() > 2 * LANES_MAX || self.tokens.len() > LANES_MAX {
+            return Err(Unreadable::TooMany);
+        }
         let (output, content) = (self.output, self.content);
+        let mut parts = 0;
         let numbers = std::mem::take(&mut self.numbers);
         let choice = |place: u32| {
             let said = numbers.iter().find(|(number, _)| *number == Number::Choice(place));
@@ -164,7 +174,7 @@ impl Said {
             Lane { choice: choice(lane.choice), number: number.or(content).unwrap_or(lane.number), ..lane }
         };
         let is_delta = |found: &Found| match reading.api {
-            Api::Responses => kind.ends_with(".delta"),
+            Api::Responses => kind.strip_suffix(".delta").is_some(),
             _ => found.in_delta,
         };
         for found in self.fields.drain(..) {
@@ -189,6 +199,10 @@ impl Said {
                     _ => Role::Whole,
                 },
             };
+            parts += usize::from(matches!(role, Role::Part(_) | Role::Name(_) | Role::Grown(_)));
+            if parts > LANES_MAX {
+                return Err(Unreadable::TooMany);
+            }
             self.sites.push(Site { role, range: found.range });
         }
         for tokens in &mut self.tokens {
@@ -206,11 +220,9 @@ impl Said {
             Role::Part(key) | Role::Name(key) | Role::Grown(key) => Some(key),
             _ => None,
         };
-        for (at, site) in self.sites.iter().enumerate() {
-            let Some(key) = parts(site) else { continue };
-            if self.sites.iter().take(at).any(|other| parts(other) == Some(key)) {
-                return Err(Unreadable::Twice);
-            }
+        let keys: SmallVec<[Key; 8]> = self.sites.iter().filter_map(parts).collect();
+        if keys.iter().enumerate().any(|(at, key)| keys.iter().take(at).any(|other| other == key)) {
+            return Err(Unreadable::Twice);
         }
         let twice = |at: usize, choice: &u32| self.choices.iter().take(at).any(|other| other == choice);
         if self.choices.iter().enumerate().any(|(at, choice)| twice(at, choice)) {
@@ -280,7 +292,7 @@ impl<'b> Visitor<'b> for Reader<'_, '_, 'b> {
         match known {
             [Known::Type] => self.said.kind = Some(text.range()),
             [Known::Choices, Known::At(choice), Known::FinishReason] => self.said.finished.push(*choice),
-            [Known::Obfuscation] => {
+            [Known::Obfuscation] if self.said.varies.len() < VARIES_MAX => {
                 self.said.varies.push(Hole { range: text.range(), kind: Varies::Padding });
             }
             [Known::GeneratedText] if self.reading.api == Api::Generate => self.said.is_last = true,
@@ -319,7 +331,7 @@ impl<'b> Visitor<'b> for Reader<'_, '_, 'b> {
             return Err(stopped(range.start));
         }
         let counts = known.last() == Some(&Known::SequenceNumber) || known.contains(&Known::Usage);
-        if counts && text.iter().all(u8::is_ascii_digit) {
+        if counts && self.said.varies.len() < VARIES_MAX && text.iter().all(u8::is_ascii_digit) {
             self.said.varies.push(Hole { range: range.clone(), kind: Varies::Number });
         }
         if let Some(number) = self.shape().number(known)
@@ -351,7 +363,10 @@ impl<'b> Visitor<'b> for Reader<'_, '_, 'b> {
     fn close(&mut self, path: &Path<'b>, end: usize, _: bool) -> Result<(), Fault> {
         if let Some((_, mut tokens)) = self.inside.take_if(|(steps, _)| path.steps().len() == *steps) {
             tokens.range.end = end;
-            self.said.tokens.push(tokens);
+            // Mostly there are none.
+            if tokens.range.len() > 2 {
+                self.said.tokens.push(tokens);
+            }
         }
         Ok(())
     }

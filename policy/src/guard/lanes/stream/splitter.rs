@@ -104,6 +104,17 @@ impl Splitter {
         Ok(Some(Event { raw: &self.held, is_first }))
     }
 
+    /// Whether `chunk` begins with the LF of the CR LF that ended the last event, of which only the CR had come. It is taken.
+    pub fn late_line_end(&mut self, chunk: &mut &[u8]) -> bool {
+        let is_ended = self.is_held_given || self.held.is_empty();
+        let Some(rest) = chunk.strip_prefix(b"\n").filter(|_| self.after_cr && is_ended && !self.is_mid_event()) else {
+            return false;
+        };
+        self.after_cr = false;
+        *chunk = rest;
+        true
+    }
+
     /// Whether an event has begun and not ended.
     pub fn is_mid_event(&self) -> bool {
         self.has_lines || self.line_len > 0

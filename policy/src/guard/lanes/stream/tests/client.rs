@@ -90,6 +90,12 @@ impl Answer {
                         self.copies.push((format!("{output}.{kind}"), text.to_owned()));
                     }
                 }
+                if kind == "response.output_item.done" {
+                    self.item(&output, &event["item"]);
+                }
+                for (at, item) in event["response"]["output"].as_array().into_iter().flatten().enumerate() {
+                    self.item(&at.to_string(), item);
+                }
                 if matches!(kind, "response.completed" | "response.incomplete") {
                     self.is_done = true;
                     self.finished.push(event["response"]["status"].to_string());
@@ -99,6 +105,22 @@ impl Answer {
                 if let Some(text) = event["text_output"].as_str() {
                     *self.texts.entry("0.text_output".to_owned()).or_default() += text;
                 }
+            }
+        }
+    }
+
+    /// An item of a response, whole.
+    fn item(&mut self, output: &str, item: &Value) {
+        let texts = [
+            ("output_text", &item["content"][0]["text"]),
+            ("refusal", &item["content"][0]["refusal"]),
+            ("reasoning_summary_text", &item["summary"][0]["text"]),
+            ("function_call_arguments", &item["arguments"]),
+            ("custom_tool_call_input", &item["input"]),
+        ];
+        for (kind, text) in texts {
+            if let Some(text) = text.as_str() {
+                self.copies.push((format!("{output}.{kind}"), text.to_owned()));
             }
         }
     }
@@ -126,14 +148,14 @@ impl Answer {
 /// All strings of all events, one after another, and what is said in them when they are put together.
 pub(super) fn all_strings(api: Api, stream: &str) -> String {
     let answer = read(api, stream);
-    let mut all: String = answer.texts.values().map(|text| format!("{text}\n")).collect();
+    let mut all = answer.texts.values().fold(String::new(), |all, text| all + text + "\n");
     let mut left: Vec<&Value> = answer.events.iter().collect();
     while let Some(value) = left.pop() {
         match value {
-            Value::String(text) => all += &format!("{text}\n"),
+            Value::String(text) => all = all + text + "\n",
             Value::Array(elements) => left.extend(elements),
             Value::Object(members) => {
-                all.extend(members.keys().map(|key| format!("{key}\n")));
+                all.extend(members.keys().flat_map(|key| [key, "\n"]));
                 left.extend(members.values());
             }
             _ => {}

@@ -1,5 +1,7 @@
 //! What streams may say, and how it goes out.
 
+use serde_json::json;
+
 use super::{client::read, *};
 use crate::guard::placeholders::{ConversationKey, Placeholders};
 
@@ -37,6 +39,15 @@ fn what_is_not_touched_goes_out_byte_for_byte() {
             assert_eq!((std::str::from_utf8(&out).unwrap(), step), (stream.as_str(), Step::Continue));
         }
     }
+}
+
+#[test]
+fn line_ends_may_come_in_two_pieces() {
+    let stream = (chat(&["it is 123-45"]) + END).replace('\n', "\r\n");
+    let whole = screened(Api::Chat, &stream);
+    let pieces: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+    let (out, step) = screen(Api::Chat, &guardrails(), &pieces);
+    assert_eq!((String::from_utf8(out).unwrap(), step), whole);
 }
 
 #[test]
@@ -158,10 +169,9 @@ fn what_cannot_be_screened_ends_the_stream() {
 
 #[test]
 fn texts_of_one_stream_are_bounded() {
-    let mut stream = String::new();
-    for choice in 0..=LANES_MAX {
-        stream += &format!("data: {{\"choices\":[{{\"index\":{choice},\"delta\":{{\"content\":\"a\"}}}}]}}\n\n");
-    }
+    let event = |choice| json!({"choices": [{"index": choice, "delta": {"content": "a"}}]});
+    let events: Vec<String> = (0..=LANES_MAX).map(|choice| format!("data: {}\n\n", event(choice))).collect();
+    let stream = events.concat();
     let (_, step) = screened(Api::Chat, &stream);
     assert_eq!(step, Step::Failed(Unscreenable::TooManyTexts));
 }

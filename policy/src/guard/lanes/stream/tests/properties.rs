@@ -59,7 +59,7 @@ fn text(random: &mut Random, pieces: usize) -> String {
 /// JSON as models write it for tools.
 fn arguments(random: &mut Random) -> String {
     let mut members = Vec::new();
-    for at in 0..1 + random.below(3) {
+    for at in 0..=random.below(3) {
         let value = match random.below(6) {
             0 => "4111111111111111".to_owned(),
             1 => format!("{}", random.below(1000)),
@@ -99,7 +99,7 @@ fn without_halves(stream: &str) -> String {
 fn expected_arguments(guardrails: &Guardrails, text: &str) -> String {
     let mut made = Vec::new();
     let quoted = serde_json::to_string(text).unwrap();
-    let raw = quoted[1..quoted.len() - 1].as_bytes();
+    let raw = &quoted.as_bytes()[1..quoted.len() - 1];
     let became = lane::whole(under(guardrails, None), raw, true, &mut Buffers::default(), &mut made).unwrap();
     let said = if became == lane::Became::Itself { raw } else { &made };
     serde_json::from_str(&format!("\"{}\"", std::str::from_utf8(said).unwrap())).unwrap()
@@ -140,6 +140,8 @@ fn check(api: Api, labels: &[&str], usual: u64) {
                 let parsed = serde_json::from_str::<serde_json::Value>(got);
                 assert!(parsed.is_ok(), "{got} from {}", told.text);
             }
+            let copies = answer.copies.iter().filter(|(label, _)| *label == told.label).count();
+            assert!(api != Api::Responses || told.text.is_empty() || copies == 3, "{copies} copies\n{out}");
             for (label, copy) in answer.copies.iter().filter(|(label, _)| *label == told.label) {
                 assert_eq!(*copy, expected, "the copy of {label}\n{out}");
             }
@@ -285,6 +287,49 @@ fn no_more_is_held_than_the_engine_holds() {
             let said = read(Api::Chat, std::str::from_utf8(&out).unwrap());
             let said = said.texts.get("0.content").map_or("", String::as_str);
             assert_eq!(said.as_bytes(), written.0, "what is decided has gone out");
+        }
+    });
+}
+
+/// A rule ends the stream at the same byte, however it is cut, and no byte of the match goes out.
+#[test]
+fn a_stream_is_blocked_at_the_same_byte_however_it_is_cut() {
+    let guardrails = guardrails();
+    let streams: [(Api, &[&str]); 5] = [
+        (Api::Chat, &["0.content", "1.content", "0.tool_calls.0.function.arguments", "1.novel_field"]),
+        (Api::Completions, &["0.text", "1.text"]),
+        (Api::Messages, &["0.thinking", "1.text", "2.partial_json"]),
+        (Api::Responses, &["0.output_text", "1.function_call_arguments"]),
+        (Api::Generate, &["0.text_output"]),
+    ];
+    cases(150, |random| {
+        let (api, labels) = *random.of(&streams);
+        let planted = random.below(labels.len());
+        let longest = *random.of(&[1, 3, 8, 40]);
+        let told: Vec<Told> = labels
+            .iter()
+            .enumerate()
+            .map(|(at, label)| {
+                let said = text(random, 6);
+                let said = if at == planted { format!("{said} FORBIDDEN-1234 {}", text(random, 3)) } else { said };
+                let said = if is_arguments(label) { format!("{{\"a\":{}}}", escaped(&said, random)) } else { said };
+                Told::cut(label, &said, longest, random)
+            })
+            .collect();
+        let stream = stream(api, &told, random);
+        let (whole, step) = screen(api, &guardrails, &[stream.as_bytes()]);
+        assert_eq!(step, Step::Blocked { rule: 5 }, "{stream}");
+        let pieces = random.cut(stream.as_bytes(), 30);
+        assert_eq!(screen(api, &guardrails, &pieces), (whole.clone(), step));
+        let out = String::from_utf8(whole).unwrap();
+        let answer = read(api, &out);
+        let all = all_strings(api, &out);
+        assert!(!all.contains("FORBIDDEN-1"), "{out}");
+        assert!(answer.is_done || api == Api::Generate, "{out}");
+        let told = &told[planted];
+        if !is_arguments(&told.label) {
+            let got = answer.texts.get(&told.label).map_or("", String::as_str);
+            assert_eq!(got, expected(&guardrails, &told.text), "{stream}\n{out}");
         }
     });
 }

@@ -1,6 +1,8 @@
 //! Streams as servers write them: vLLM's and OpenAI's chat and completions, Anthropic's messages, OpenAI's responses,
 //! Triton's and TGI's.
 
+use std::fmt::Write;
+
 use super::random::Random;
 use crate::guard::lanes::shape::Api;
 
@@ -25,17 +27,18 @@ impl Told {
 pub(super) fn written(units: &[u16], random: &mut Random) -> String {
     let mut written = String::new();
     let is_eager = random.one_in(3);
-    let mut decoded = char::decode_utf16(units.iter().copied()).peekable();
-    while let Some(unit) = decoded.next() {
+    for unit in char::decode_utf16(units.iter().copied()) {
         match unit {
             Ok(said) if is_eager && random.one_in(2) => {
-                said.encode_utf16(&mut [0; 2]).iter().for_each(|unit| written += &format!("\\u{unit:04x}"));
+                for unit in said.encode_utf16(&mut [0; 2]) {
+                    write!(written, "\\u{unit:04x}").unwrap();
+                }
             }
             Ok(said) => {
                 let quoted = serde_json::to_string(&said.to_string()).unwrap();
                 written += &quoted[1..quoted.len() - 1];
             }
-            Err(half) => written += &format!("\\u{:04X}", half.unpaired_surrogate()),
+            Err(half) => write!(written, "\\u{:04X}", half.unpaired_surrogate()).unwrap(),
         }
     }
     written
@@ -52,10 +55,18 @@ pub(super) fn stream(api: Api, told: &[Told], random: &mut Random) -> String {
         // Texts of one block or item come one after the other; choices and calls may mix.
         let open: Vec<usize> = (0..told.len()).filter(|at| !left[*at].is_empty()).collect();
         let at = if matches!(api, Api::Chat | Api::Completions) { *random.of(&open) } else { open[0] };
-        let part = left[at].pop_front().unwrap();
+        let mut part = left[at].pop_front().unwrap();
+        let is_first = left[at].len() + 1 == told[at].parts.len();
         let is_last = left[at].is_empty();
-        let said = written(&part, random);
         count += 1;
+        if is_first {
+            let (begun, takes) = begin_text(api, &told[at], &part, random);
+            stream += &begun;
+            if takes {
+                part = Vec::new();
+            }
+        }
+        let said = written(&part, random);
         stream += &event(api, &told[at], &said, count, spaced, random);
         if is_last {
             stream += &end_of_text(api, &told[at], count);
@@ -157,6 +168,63 @@ fn block(label: &str) -> (&str, &str, &str) {
     (block, kind, name)
 }
 
+/// What comes before the first part of a text, and whether that says the part.
+fn begin_text(api: Api, told: &Told, part: &[u16], random: &mut Random) -> (String, bool) {
+    let number = choice(&told.label);
+    match api {
+        Api::Messages => {
+            let takes = random.one_in(3) && !told.label.ends_with("partial_json");
+            let said = if takes { written(part, random) } else { String::new() };
+            let block = match block(&told.label).2 {
+                "thinking" => format!("{{\"type\":\"thinking\",\"thinking\":\"{said}\",\"signature\":\"\"}}"),
+                "partial_json" => {
+                    "{\"type\":\"tool_use\",\"id\":\"toolu_01\",\"name\":\"mail\",\"input\":{}}".to_owned()
+                }
+                _ => format!("{{\"type\":\"text\",\"text\":\"{said}\"}}"),
+            };
+            let begin = format!(
+                "event: content_block_start\ndata: {{\"type\":\"content_block_start\",\"index\":{number},\"content_block\":{block}}}\n\n"
+            );
+            (begin, takes)
+        }
+        Api::Responses => {
+            let item = item(told, "");
+            let begin = format!(
+                "event: response.output_item.added\ndata: {{\"type\":\"response.output_item.added\",\"output_index\":{number},\
+                 \"item\":{item},\"sequence_number\":3}}\n\n"
+            );
+            (begin, false)
+        }
+        _ => (String::new(), false),
+    }
+}
+
+/// An item of a response that says this.
+fn item(told: &Told, said: &str) -> String {
+    let text = serde_json::to_string(said).unwrap();
+    match told.label.split_once('.').unwrap().1 {
+        "function_call_arguments" => format!(
+            "{{\"id\":\"fc_1\",\"type\":\"function_call\",\"status\":\"completed\",\"call_id\":\"call_1\",\"name\":\"mail\",\"arguments\":{text}}}"
+        ),
+        "reasoning_summary_text" => {
+            format!(
+                "{{\"id\":\"rs_1\",\"type\":\"reasoning\",\"summary\":[{{\"type\":\"summary_text\",\"text\":{text}}}]}}"
+            )
+        }
+        "custom_tool_call_input" => {
+            format!(
+                "{{\"id\":\"ct_1\",\"type\":\"custom_tool_call\",\"call_id\":\"call_2\",\"name\":\"code\",\"input\":{text}}}"
+            )
+        }
+        "refusal" => format!(
+            "{{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"content\":[{{\"type\":\"refusal\",\"refusal\":{text}}}]}}"
+        ),
+        _ => format!(
+            "{{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"content\":[{{\"type\":\"output_text\",\"annotations\":[],\"text\":{text}}}]}}"
+        ),
+    }
+}
+
 fn end_of_text(api: Api, told: &Told, count: usize) -> String {
     let number = choice(&told.label);
     match api {
@@ -172,9 +240,12 @@ fn end_of_text(api: Api, told: &Told, count: usize) -> String {
                 _ => "text",
             };
             let text = serde_json::to_string(&told.text).unwrap();
+            let item = item(told, &told.text);
             format!(
                 "event: response.{kind}.done\ndata: {{\"type\":\"response.{kind}.done\",\"item_id\":\"msg_{number}\",\"output_index\":{number},\
-                 \"content_index\":0,\"{name}\":{text},\"sequence_number\":{count}}}\n\n"
+                 \"content_index\":0,\"{name}\":{text},\"sequence_number\":{count}}}\n\n\
+                 event: response.output_item.done\ndata: {{\"type\":\"response.output_item.done\",\"output_index\":{number},\
+                 \"item\":{item},\"sequence_number\":{count}}}\n\n"
             )
         }
         _ => String::new(),
@@ -207,10 +278,7 @@ fn end(api: Api, told: &[Told]) -> String {
             "\"usage\":{\"output_tokens\":15}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"
         ).to_owned(),
         Api::Responses => {
-            let texts = told.iter().filter(|told| told.label.ends_with("output_text"));
-            let output: Vec<_> = texts
-                .map(|told| format!("{{\"type\":\"message\",\"id\":\"msg_1\",\"role\":\"assistant\",\"status\":\"completed\",\"content\":[{{\"type\":\"output_text\",\"annotations\":[],\"text\":{}}}]}}", serde_json::to_string(&told.text).unwrap()))
-                .collect();
+            let output: Vec<_> = told.iter().map(|told| item(told, &told.text)).collect();
             format!(
                 "event: response.completed\ndata: {{\"type\":\"response.completed\",\"sequence_number\":999,\"response\":{{\"id\":\"resp_1\",\
                  \"object\":\"response\",\"created_at\":1741290958,\"status\":\"completed\",\"model\":\"gpt-4.1\",\"output\":[{}],\
