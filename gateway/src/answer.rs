@@ -24,6 +24,7 @@ use crate::{
     prompt::refuse_body,
     record::{Ending, Record},
     refusal::{self, Dialect, Fault, Refusal},
+    screening::{AnswerScreen, Passed},
     sse,
 };
 
@@ -36,10 +37,14 @@ pub enum AnswerBody {
     Flow(Box<Flow>),
 }
 
+/// What a poll gives.
+type Given = Option<Result<Frame<Bytes>, BodyError>>;
+
 /// An answer in progress. Dropping it early cancels the endpoint's work.
 #[derive(Debug)]
 pub struct Flow {
-    body: UpstreamBody,
+    /// `None`: no more of it is wanted, and its endpoint has been told so.
+    body: Option<UpstreamBody>,
     placement: Placement,
     record: Record,
     deadline: LazyTimer,
@@ -47,6 +52,10 @@ pub struct Flow {
     events: Option<sse::Tail>,
     /// Nothing but the end of the endpoint's connection ends the body.
     ends_by_close: bool,
+    /// Guardrails that every byte goes through.
+    screen: Option<Box<AnswerScreen>>,
+    /// What follows the frame that was given last.
+    next: Option<Frame<Bytes>>,
     /// What the next poll says, after a last frame of our own.
     fault: Option<BodyError>,
     ended: bool,
@@ -99,10 +108,12 @@ pub fn flow(
     let flow = Flow {
         events: is_event_stream.then(|| sse::Tail::new(record.dialect)),
         ends_by_close: body.ends_by_close(),
-        body,
+        body: Some(body),
         placement,
         record: record.hand_over(),
         deadline: timer,
+        screen: None,
+        next: None,
         fault: None,
         ended: false,
     };
@@ -115,25 +126,45 @@ fn is_event_stream(content_type: &[u8]) -> bool {
 }
 
 impl Flow {
+    /// From here on every byte goes through these guardrails.
+    pub fn screened_by(&mut self, screen: AnswerScreen) {
+        self.screen = Some(Box::new(screen));
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(frame) = self.next.take() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
         if let Some(fault) = self.fault.take() {
             self.ended = true;
             return Poll::Ready(Some(Err(fault)));
         }
-        if self.ended {
-            return Poll::Ready(None);
+        loop {
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            if self.deadline.poll_expired(cx).is_ready() {
+                self.placement.report(Instant::now(), Outcome::Cancelled);
+                return self.break_off(&Refusal::deadline_exceeded(), BodyError::Ended("deadline exceeded"));
+            }
+            if let Some(watched) = &self.record.watched
+                && let Poll::Ready(refusal) = watched.poll_lost(cx)
+            {
+                self.placement.report(Instant::now(), Outcome::Cancelled);
+                return self.break_off(&refusal, BodyError::Ended("permission lost"));
+            }
+            let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            let polled = std::task::ready!(Pin::new(body).poll_frame(cx));
+            if let Some(given) = self.take(polled) {
+                return Poll::Ready(given);
+            }
         }
-        if self.deadline.poll_expired(cx).is_ready() {
-            self.placement.report(Instant::now(), Outcome::Cancelled);
-            return self.break_off(&Refusal::deadline_exceeded(), BodyError::Ended("deadline exceeded"));
-        }
-        if let Some(watched) = &self.record.watched
-            && let Poll::Ready(refusal) = watched.poll_lost(cx)
-        {
-            self.placement.report(Instant::now(), Outcome::Cancelled);
-            return self.break_off(&refusal, BodyError::Ended("permission lost"));
-        }
-        match std::task::ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+    }
+
+    /// What the client is given for what the endpoint sent; `None` if nothing yet.
+    fn take(&mut self, polled: Option<Result<Frame<Bytes>, BodyError>>) -> Option<Given> {
+        match polled {
+            Some(Ok(frame)) if self.screen.is_some() => self.screened(frame),
             Some(Ok(mut frame)) => {
                 if let Some(chunk) = frame.data_ref() {
                     if let Some(events) = &mut self.events {
@@ -144,29 +175,92 @@ impl Flow {
                     frame.trailers_mut().into_iter().for_each(clean_answer);
                     self.finish();
                 }
-                if self.body.is_end_stream() && !self.is_cut_short() {
+                if self.body.as_ref().is_some_and(Body::is_end_stream) && !self.is_cut_short() {
                     self.finish();
                 }
-                Poll::Ready(Some(Ok(frame)))
+                Some(Some(Ok(frame)))
             }
             None if self.is_cut_short() => {
                 self.placement.report(Instant::now(), Outcome::ResetMidAnswer);
-                self.break_off(&Refusal::upstream_truncated(), BodyError::Ended("event stream cut short"))
+                Some(self.broken_off(&Refusal::upstream_truncated(), BodyError::Ended("event stream cut short")))
             }
+            None if self.screen.is_some() => self.end_of_screened(None),
             None => {
                 self.finish();
-                Poll::Ready(None)
+                Some(None)
             }
             // The client's own half broke the rules; its endpoint did nothing wrong.
             Some(Err(error @ BodyError::Ended(_))) => {
                 self.placement.report(Instant::now(), Outcome::Cancelled);
-                self.break_off(&refuse_body(&error), error)
+                Some(self.broken_off(&refuse_body(&error), error))
             }
             Some(Err(error)) => {
                 let outcome = if error == BodyError::Stalled { Outcome::TimedOut } else { Outcome::ResetMidAnswer };
                 self.placement.report(Instant::now(), outcome);
-                let refusal = Refusal::upstream_truncated();
-                self.break_off(&refusal, error)
+                Some(self.broken_off(&Refusal::upstream_truncated(), error))
+            }
+        }
+    }
+
+    /// A frame of the endpoint as guardrails let it go.
+    fn screened(&mut self, frame: Frame<Bytes>) -> Option<Given> {
+        let chunk = match frame.into_data() {
+            Ok(chunk) => chunk,
+            Err(mut trailers) => {
+                trailers.trailers_mut().into_iter().for_each(clean_answer);
+                return self.end_of_screened(Some(trailers));
+            }
+        };
+        if let Some(events) = &mut self.events {
+            events.push(&chunk);
+        }
+        let passed = self.screen.as_mut()?.push(&chunk);
+        self.judged(passed)
+    }
+
+    /// The endpoint has sent its last byte; what guardrails held comes before its trailers.
+    fn end_of_screened(&mut self, trailers: Option<Frame<Bytes>>) -> Option<Given> {
+        let passed = self.screen.as_mut()?.finish();
+        match passed {
+            Passed::On(bytes) => {
+                self.finish();
+                if bytes.is_empty() {
+                    return Some(trailers.map(Ok));
+                }
+                self.next = trailers;
+                Some(Some(Ok(Frame::data(bytes))))
+            }
+            passed => self.judged(passed),
+        }
+    }
+
+    fn judged(&mut self, passed: Passed) -> Option<Given> {
+        match passed {
+            Passed::On(bytes) => (!bytes.is_empty()).then(|| Some(Ok(Frame::data(bytes)))),
+            Passed::Blocked(last) => {
+                // The client has an end that it understands; the endpoint need not go on.
+                self.placement.report(Instant::now(), Outcome::Cancelled);
+                self.body = None;
+                self.ended = true;
+                self.record.close(Ending::Blocked);
+                if self.record.dialect == Dialect::Grpc {
+                    self.next = Some(Frame::trailers(refusal::grpc_trailers(&Refusal::answer_filtered())));
+                }
+                if last.is_empty() { Some(self.next.take().map(Ok)) } else { Some(Some(Ok(Frame::data(last)))) }
+            }
+            Passed::Failed(last, refusal) => {
+                self.placement.report(Instant::now(), Outcome::Cancelled);
+                let broken = self.broken_off(&refusal, BodyError::Ended("answer cannot be screened"));
+                if last.is_empty() {
+                    return Some(broken);
+                }
+                self.ended = false;
+                match broken {
+                    Some(Ok(frame)) => self.next = Some(frame),
+                    Some(Err(fault)) => self.fault = Some(fault),
+                    None => {}
+                }
+                Some(Some(Ok(Frame::data(last))))
             }
         }
     }
@@ -182,14 +276,20 @@ impl Flow {
         self.record.close(Ending::Complete);
     }
 
+    fn break_off(&mut self, refusal: &Refusal, error: BodyError) -> Poll<Given> {
+        Poll::Ready(self.broken_off(refusal, error))
+    }
+
     /// Tells the client, in its own dialect, that this is not the end of the answer; then fails the body.
-    fn break_off(&mut self, refusal: &Refusal, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn broken_off(&mut self, refusal: &Refusal, error: BodyError) -> Given {
         tracing::warn!(request_id = self.record.id.as_str(), code = refusal.code, %error, "answer broke off");
         self.record.worker.metrics.refused(refusal);
         self.record.close(Ending::Broken);
+        self.body = None;
         let last = match &self.events {
             Some(events) => {
-                let mid_event = events.ending() == sse::Ending::MidEvent;
+                // Guardrails let go only of whole events.
+                let mid_event = self.screen.is_none() && events.ending() == sse::Ending::MidEvent;
                 refusal::stream_error_event(refusal, self.record.dialect, mid_event).map(Frame::data)
             }
             None if self.record.dialect == Dialect::Grpc => Some(Frame::trailers(refusal::grpc_trailers(refusal))),
@@ -197,14 +297,30 @@ impl Flow {
         };
         let Some(frame) = last else {
             self.ended = true;
-            return Poll::Ready(Some(Err(error)));
+            return Some(Err(error));
         };
         if frame.is_trailers() {
             self.ended = true;
         } else {
             self.fault = Some(error);
         }
-        Poll::Ready(Some(Ok(frame)))
+        Some(Ok(frame))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        if self.fault.is_some() || self.next.is_some() {
+            return false;
+        }
+        // What guardrails hold may come after the endpoint's last byte.
+        let has_all = || self.screen.is_none() && self.body.as_ref().is_none_or(Body::is_end_stream);
+        self.ended || (has_all() && !self.is_cut_short())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            Some(body) if self.screen.is_none() => body.size_hint(),
+            _ => SizeHint::new(),
+        }
     }
 }
 
@@ -223,16 +339,14 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             AnswerBody::Full(bytes) => bytes.is_empty(),
-            AnswerBody::Flow(flow) => {
-                flow.fault.is_none() && (flow.ended || (flow.body.is_end_stream() && !flow.is_cut_short()))
-            }
+            AnswerBody::Flow(flow) => flow.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             AnswerBody::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            AnswerBody::Flow(flow) => flow.body.size_hint(),
+            AnswerBody::Flow(flow) => flow.size_hint(),
         }
     }
 }

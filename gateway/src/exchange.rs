@@ -1,8 +1,8 @@
 //! One request, one screen: the stages of an exchange, in their order. Start here.
 //!
 //! Each line of [`stages`] is a stage and most stages are a file. A stage returns what a later one needs, or a
-//! [`Refusal`]; only [`Connection::handle`](Handler::handle) answers. Limits, guardrails and audit have their places marked: a document that asks
-//! for what does not exist yet is refused when it is loaded, never skipped here.
+//! [`Refusal`]; only [`Connection::handle`](Handler::handle) answers. Limits and audit have their places marked: a document
+//! that asks for what does not exist yet is refused when it is loaded, never skipped here.
 
 use std::time::Instant;
 
@@ -30,6 +30,7 @@ use crate::{
     record::Record,
     refusal::{self, Dialect, Fault, Refusal},
     route::candidates,
+    screening,
     upstream_identity::withhold_from,
 };
 
@@ -61,7 +62,7 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
         validated_by: connection.validated_by.as_ref(),
     };
     let passage = permit(&live, listener, &matched, authenticated, &wanted, record)?;
-    // Admission (limits, budgets) and the screening of what goes in stand here.
+    // Admission (limits, budgets) stands here.
     if let Some(list) = listing::answer(&live, listener, &passage, &canonical, &request.headers) {
         return Ok(answer::ready(list, record));
     }
@@ -71,17 +72,21 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
         Prepared::Forward(outbound) => outbound,
     };
     connection.worker.identity.introduce(&matched.rule.access, passage.caller(), &mut outbound.head.headers)?;
+    let screened = screening::input(matched.rule, &mut outbound, passage.caller(), record).await;
+    let screened = screened.map_err(|refusal| outbound.readable(refusal))?;
     outbound.gather().await?;
-    // The screening of what comes out wraps the answer's body here.
+    screened.ask_readable(&mut outbound.head.headers);
     let is_list = listing::is_filtered(&passage);
     if is_list {
         listing::ask_readable(&mut outbound.head.headers);
     }
-    let answer = forward(&live, &passage, &mut outbound, record).await;
-    let answer = match answer {
-        Ok(answer) if is_list => listing::filter(answer, &live, &passage).await,
-        answer => answer,
-    };
+    let mut answer = forward(&live, &passage, &screened, &mut outbound, record).await;
+    if is_list && let Ok(list) = answer {
+        answer = listing::filter(list, &live, &passage).await;
+    }
+    if let Ok(unscreened) = answer {
+        answer = screening::output(unscreened, screened, &live.snapshot.revision.0, record).await;
+    }
     answer.map_err(|refusal| outbound.readable(refusal))
 }
 

@@ -32,6 +32,7 @@ use crate::{
     prompt::refuse_body,
     record::Record,
     refusal::Refusal,
+    screening::Screened,
     worker::Worker,
 };
 
@@ -40,10 +41,11 @@ const CONNECT_ATTEMPTS_MAX: u32 = 3;
 /// Copies to mirrors in flight on one worker; beyond that requests are not mirrored.
 const MIRRORS_IN_FLIGHT_MAX: usize = 256;
 
-/// Sends a permitted request to an endpoint and answers with what comes back.
+/// Sends a permitted and screened request to an endpoint and answers with what comes back.
 pub async fn forward(
     live: &Live,
     passage: &Passage<'_>,
+    _: &Screened,
     outbound: &mut Outbound<'_>,
     record: &mut Record,
 ) -> Result<Answer<AnswerBody>, Refusal> {

@@ -28,6 +28,7 @@ pub mod model;
 pub mod outbound;
 pub mod permission;
 pub mod policy_test;
+pub mod private_file;
 pub mod probe;
 pub mod prompt;
 pub mod random;

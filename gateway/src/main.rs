@@ -15,6 +15,7 @@ use portcullis_gateway::{
     logging::{self, LogFormat},
     policy_test::policy_test,
     run::{RunError, run},
+    screening::end_on_panic,
 };
 use portcullis_policy::{check::check, diagnostics, reach, schema};
 
@@ -25,6 +26,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const EXIT_INTERNAL: u8 = 70;
 
 fn main() -> ExitCode {
+    end_on_panic();
     let outcome = match Cli::parse().command {
         Command::Run(arguments) => run_gateway(arguments),
         Command::Demo(arguments) => demo(&arguments),

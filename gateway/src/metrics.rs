@@ -1,5 +1,7 @@
 //! What the edge counts, in the words of the edge: the data plane's families and those that mesh has no word for.
 
+mod guardrails;
+
 use std::{cell::RefCell, fmt, rc::Rc, sync::Arc, time::Duration};
 
 use foldhash::{HashMap, HashSet};
@@ -15,6 +17,8 @@ use portcullis_mesh::{
     tls::{Accepted, TlsRefusal},
 };
 use portcullis_policy::snapshot::{DocumentId, Rule};
+
+pub use self::guardrails::GuardedRoute;
 
 use crate::{
     forward::Attempted,
@@ -53,6 +57,7 @@ pub struct MetricsSource {
     authorizations: CounterFamily<2>,
     shadow_decisions: CounterFamily<3>,
     shadow_unlogged: CounterFamily<0>,
+    guardrails: guardrails::Families,
 }
 
 impl fmt::Debug for MetricsSource {
@@ -130,6 +135,7 @@ impl MetricsSource {
                 [],
                 1,
             ),
+            guardrails: guardrails::Families::new(&registry),
             registry,
             catalogue,
         }
@@ -139,7 +145,7 @@ impl MetricsSource {
     pub fn for_worker(&self, index: usize) -> Option<Metrics> {
         Some(Metrics {
             shard: self.registry.worker(index)?,
-            endings: [Ending::Complete, Ending::Cancelled, Ending::Broken, Ending::Refused]
+            endings: [Ending::Complete, Ending::Cancelled, Ending::Broken, Ending::Refused, Ending::Blocked]
                 .map(|ending| self.endings.with([ending.as_str()])),
             source: self.clone(),
             resolved: RefCell::default(),
@@ -160,7 +166,7 @@ pub fn show_shadow(registry: &Registry, state: Arc<ShadowState>) {
 pub struct Metrics {
     shard: WorkerMetrics,
     source: MetricsSource,
-    endings: [Counter; 4],
+    endings: [Counter; 5],
     resolved: RefCell<Resolved>,
 }
 
@@ -178,6 +184,7 @@ struct Resolved {
     authorizations: HashMap<(usize, bool), Counter>,
     shadow_decisions: HashMap<(usize, Judgement, Judgement), Counter>,
     ports: HashMap<PortKey, Rc<PortMetrics>>,
+    guarded: HashMap<usize, Rc<GuardedRoute>>,
 }
 
 /// The series of one port.
@@ -252,6 +259,7 @@ impl Metrics {
         resolved.authentications.clear();
         resolved.authorizations.clear();
         resolved.shadow_decisions.clear();
+        resolved.guarded.clear();
         let documents: HashSet<&DocumentId> = live.snapshot.documents.iter().map(|status| &status.document).collect();
         resolved.by_route.retain(|route, _| documents.contains(route));
         let backends: HashSet<&DocumentId> = live.backends().iter().map(|backend| &backend.spec.document).collect();

@@ -44,6 +44,8 @@ pub enum Ending {
     Broken,
     /// A stage said no.
     Refused,
+    /// A guardrail ended the answer.
+    Blocked,
 }
 
 impl Ending {
@@ -54,6 +56,7 @@ impl Ending {
             Ending::Cancelled => "cancelled",
             Ending::Broken => "broken",
             Ending::Refused => "refused",
+            Ending::Blocked => "blocked",
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::{
     limits::limits,
     metrics::{MetricsSource, show_shadow},
     reload::{Input, Reloader, State, load},
+    screening::PlaceholderSecret,
     shadow::follow::{self, Follower},
     sockets::Sockets,
     tls::TlsState,
@@ -84,6 +85,8 @@ async fn control(arguments: RunArgs, serving: impl FnOnce(&State, SocketAddr)) -
     let tls = TlsState::new(&arguments.state);
     let keys = SigningKeys::open(&arguments.state, SystemTime::now()).map(Arc::new);
     let keys = keys.map_err(|error| RunError::Input(error.to_string()))?;
+    let placeholders = PlaceholderSecret::open(&arguments.state);
+    let placeholders = placeholders.map_err(|error| RunError::Input(error.to_string()))?;
     let mut read = watch::channel(Watched::default()).0;
     let live = Arc::new(load(&input, None, &tls, &mut read).map_err(RunError::Input)?);
     // From here on a predecessor is involved, if there is one.
@@ -97,7 +100,8 @@ async fn control(arguments: RunArgs, serving: impl FnOnce(&State, SocketAddr)) -
     let limits = limits(&arguments.limit);
     let workers: Vec<WorkerHandle> = (0..count)
         .map(|index| {
-            worker::spawn(index, live.clone(), metrics.clone(), limits.clone(), admissions.clone(), keys.clone())
+            let (live, metrics, keys) = (live.clone(), metrics.clone(), keys.clone());
+            worker::spawn(index, live, metrics, limits.clone(), admissions.clone(), keys, placeholders.clone())
         })
         .collect::<Result<_, _>>()?;
     let sockets = Sockets::new(arguments.bind.clone(), count);

@@ -1,3 +1,27 @@
-//! Screening at the edge: what guardrails say of a request and of its answer.
+//! What may be said: guardrails on what goes in ([`input()`]) and on what comes out ([`output()`]).
+//!
+//! A route that has guardrails takes only what they can read. What goes in is read whole, so that nothing of it has left
+//! before all of it was judged. What comes out is judged as it comes: an event stream flows on, and only what may yet become
+//! a match waits. [`Screened`] is the proof that the first half has been done; nothing is forwarded without it.
 
+mod api;
+mod blocked;
+mod contained;
+mod document;
+mod input;
+mod output;
+mod secret;
 pub mod service;
+mod tally;
+mod tools;
+mod verdict;
+
+pub use self::{
+    contained::{Panicked, contained, end_on_panic},
+    document::INLINE_BYTES_MAX,
+    input::{Screened, input},
+    output::{ANSWER_BYTES_MAX, AnswerScreen, Passed, output},
+    secret::{PlaceholderSecret, SecretError},
+    tally::{Judged, Tally, Way},
+    verdict::X_GUARD_VERDICT,
+};

@@ -132,6 +132,11 @@ impl UpstreamIdentity {
         Self { keys, remembered: RefCell::default() }
     }
 
+    /// A JWT with these claims, signed with the keys that backends are told with. `None`: there is no key.
+    pub fn sign(&self, claims: &serde_json::Value) -> Option<String> {
+        self.keys.sign(claims)
+    }
+
     /// Tells the backend of a route of the caller, as its AccessPolicy says.
     pub fn introduce(&self, access: &Access, caller: &Caller, headers: &mut HeaderMap) -> Result<(), Refusal> {
         let Access::Guarded(guard) = access else { return Ok(()) };

@@ -18,6 +18,7 @@ use portcullis_mesh::{
     listen::{Afterwards, ConnectionLimits},
     telemetry::{Gauge, watch_lag},
 };
+use portcullis_policy::guard::{lanes::stream, screen};
 use tokio::{
     sync::{mpsc, oneshot},
     task::{JoinHandle as TaskHandle, spawn_local},
@@ -30,6 +31,7 @@ use crate::{
     metrics::{Metrics, MetricsSource},
     permission::{self, AllWatched, RECHECK_INTERVAL},
     random::Random,
+    screening::PlaceholderSecret,
     shadow::{Beside, Shadow},
     sockets::SocketKey,
     upstream_identity::{SigningKeys, UpstreamIdentity},
@@ -51,6 +53,12 @@ pub struct Worker {
     pub remembered: RefCell<Remembered>,
     /// Tells backends of callers.
     pub identity: UpstreamIdentity,
+    /// What placeholders of personal data are made with.
+    pub placeholders: PlaceholderSecret,
+    /// What the screening of whole texts uses again and again.
+    pub screening_texts: RefCell<screen::Scratch>,
+    /// What the screening of event streams does.
+    pub screening_events: RefCell<stream::Scratch>,
     /// Whose credentials fail.
     pub failures: Failures,
     /// Exchanges whose answers go on.
@@ -129,6 +137,7 @@ pub fn spawn(
     limits: Limits,
     admissions: Arc<ConnectionLimits>,
     keys: Arc<SigningKeys>,
+    placeholders: PlaceholderSecret,
 ) -> std::io::Result<WorkerHandle> {
     let lag = metrics.catalogue.loop_lag(index);
     let (commands, inbox) = mpsc::unbounded_channel();
@@ -148,6 +157,9 @@ pub fn spawn(
             metrics,
             remembered: RefCell::default(),
             identity: UpstreamIdentity::new(keys),
+            placeholders,
+            screening_texts: RefCell::default(),
+            screening_events: RefCell::default(),
             failures: Failures::default(),
             watched: AllWatched::default(),
             shadow: Beside::default(),

@@ -108,6 +108,52 @@ impl Refusal {
             .closing()
     }
 
+    /// 400: a guardrail does not let it in. Which one, only the log and the audit entry say.
+    pub fn content_filter() -> Self {
+        Self::new(Fault::Caller, StatusCode::BAD_REQUEST, "content_filter", "a guardrail refuses this request")
+            .grpc(Status::InvalidArgument)
+    }
+
+    /// 403: a guardrail does not let the answer out, and the answer has no place to say so. Not 5xx: to ask again would
+    /// cost the backend another answer.
+    pub fn answer_filtered() -> Self {
+        Self::new(Fault::Caller, StatusCode::FORBIDDEN, "answer_filtered", "a guardrail refuses the answer")
+            .grpc(Status::PermissionDenied)
+    }
+
+    /// 415: a guarded route takes only what guardrails can read.
+    pub fn unscreenable() -> Self {
+        Self::new(
+            Fault::Caller,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unscreenable",
+            "this cannot be screened, and the route takes only what can be",
+        )
+        .grpc(Status::Unimplemented)
+    }
+
+    /// 502: the answer is nothing that guardrails can read.
+    pub fn unscreenable_answer() -> Self {
+        Self::new(
+            Fault::Upstream,
+            StatusCode::BAD_GATEWAY,
+            "unscreenable_answer",
+            "the backend's answer cannot be screened",
+        )
+        .grpc(Status::Unavailable)
+    }
+
+    /// 503: a guard has not answered, and what no guard has seen does not pass.
+    pub fn guardrail_unavailable() -> Self {
+        Self::new(
+            Fault::Gateway,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "guardrail_unavailable",
+            "a guardrail cannot be asked at the moment",
+        )
+        .retry_after(Duration::from_secs(1))
+    }
+
     /// 415: a content coding that would have to be undone to read the request.
     pub fn content_encoding_unsupported() -> Self {
         Self::new(

@@ -4,9 +4,9 @@
 //! stays published until nothing that it signed is good any more.
 
 use std::{
-    fs::{self, DirBuilder, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -19,6 +19,8 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
+
+use crate::private_file;
 
 /// The folder of the keys, in the state folder.
 const FOLDER: &str = "upstream-identity";
@@ -157,7 +159,7 @@ impl SigningKeys {
         let der = pair.to_pkcs8().map_err(|_| KeysError::Make)?;
         let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let path = self.folder.join(format!("{second}{ENDING}"));
-        match create(&path, der.as_ref()) {
+        match private_file::create(&path, der.as_ref()) {
             // A process beside us was first: its key is as good.
             Err(source) if source.kind() != io::ErrorKind::AlreadyExists => Err(KeysError::File { path, source }),
             _ => Ok(()),
@@ -169,17 +171,6 @@ impl SigningKeys {
 fn signing(keys: &[Arc<SigningKey>], now: SystemTime) -> Option<Arc<SigningKey>> {
     let is_published = |key: &&Arc<SigningKey>| key.made + PUBLISHED_BEFORE <= now;
     keys.iter().find(is_published).or(keys.last()).cloned()
-}
-
-/// Writes a file that only its owner may read, whole or not at all.
-fn create(path: &Path, content: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension(format!("{}.new", std::process::id()));
-    let _ = fs::remove_file(&temporary);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    file.write_all(content).and_then(|()| file.sync_all())?;
-    let linked = fs::hard_link(&temporary, path);
-    fs::remove_file(&temporary)?;
-    linked
 }
 
 impl SigningKey {

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Whether exchanges are screened. As long as they are not, `run` refuses GuardrailPolicies, so that nobody believes in them.
-pub(super) const GUARDRAILS_ARE_ENFORCED: bool = false;
+pub(super) const GUARDRAILS_ARE_ENFORCED: bool = true;
 
 /// GuardrailPolicies by what they target.
 pub(super) struct GuardrailRules<'d> {

@@ -14,11 +14,12 @@ mod tests;
 
 use std::fmt;
 
+pub(in crate::guard::lanes) use self::text::escaped_char;
 pub use self::{
     path::{Path, Step},
     scanner::{DEPTH_MAX, Quoted, Scanner},
     text::{escape, unescape},
-    walk::{Visitor, walk},
+    walk::{Visitor, walk, walk_any},
 };
 
 /// What makes a document unreadable, and where.

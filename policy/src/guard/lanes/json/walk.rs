@@ -39,6 +39,15 @@ pub trait Visitor<'b> {
 
 /// Reads a whole document.
 pub fn walk<'b>(json: &'b [u8], visitor: &mut impl Visitor<'b>) -> Result<(), Fault> {
+    run(json, visitor, true)
+}
+
+/// Reads a whole document in whose objects a key may stand twice: what a model wrote and no backend reads.
+pub fn walk_any<'b>(json: &'b [u8], visitor: &mut impl Visitor<'b>) -> Result<(), Fault> {
+    run(json, visitor, false)
+}
+
+fn run<'b>(json: &'b [u8], visitor: &mut impl Visitor<'b>, is_strict: bool) -> Result<(), Fault> {
     let mut scanner = Scanner::new(json)?;
     let mut path = Path::default();
     let mut open = SmallVec::<[Container<'b>; 8]>::new();
@@ -56,7 +65,7 @@ pub fn walk<'b>(json: &'b [u8], visitor: &mut impl Visitor<'b>) -> Result<(), Fa
                     scanner.advance();
                     visitor.close(&path, scanner.at(), is_object)?;
                 } else {
-                    let mut container = Container { is_object, keys: Keys::default() };
+                    let mut container = Container { is_object, keys: Keys { is_strict, ..Keys::default() } };
                     if is_object {
                         key(&mut scanner, &mut path, &mut container.keys, visitor)?;
                     } else {
@@ -111,6 +120,7 @@ fn key<'b>(
     let text = quoted.text()?;
     let (known, place) = Known::of(&text);
     let is_new = match place {
+        _ if !keys.is_strict => true,
         Some(place) => keys.known.insert(place),
         None => keys.insert(&text),
     };
@@ -130,6 +140,8 @@ struct Container<'b> {
 /// The keys that an object has shown: a bit each for those that tables know, and the others, as long as they are few.
 #[derive(Default)]
 struct Keys<'b> {
+    /// Whether one that stands twice is a fault.
+    is_strict: bool,
     known: Bits,
     few: Vec<Cow<'b, str>>,
     many: Option<Box<HashSet<Cow<'b, str>, RandomState>>>,

@@ -1,0 +1,275 @@
+//! One whole document under the guards of one direction: its texts against patterns and scores, and what becomes of it.
+//!
+//! It is a plain function of plain values, so that a large document can be screened on a thread beside the worker, whose
+//! other exchanges would wait for it.
+
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use portcullis_policy::guard::{
+    engine::Finding,
+    injection::{Scorer, Source},
+    lanes::{
+        document::{Document, Edit, Place, Screener, Settings, Unreadable},
+        shape::Shape,
+    },
+    placeholders::{ConversationKey, Placeholders, Values},
+    screen::{By, Detector, Direction, Guardrails, Reaction, Scratch, Speaker, Stage, Thresholds, Whole},
+};
+
+use super::{Panicked, Way, contained, secret::PlaceholderSecret, tools::without_tools};
+
+/// Above so many bytes a document is screened beside the worker.
+pub const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// A document to be screened.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub(super) guardrails: Arc<Guardrails>,
+    pub(super) way: Way,
+    pub(super) shape: Shape,
+    pub(super) body: Bytes,
+    /// The caller's own values, which come back.
+    pub(super) values: Option<Arc<Values>>,
+    /// What placeholders are made with, and for whom.
+    pub(super) tenant: Option<(PlaceholderSecret, Arc<str>)>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) judged: Result<Outcome, No>,
+    /// By rules of the engine.
+    pub(super) findings: Vec<Finding>,
+    /// By stages with rules of their own.
+    pub(super) by_stages: Vec<(usize, Arc<str>)>,
+}
+
+/// A document that goes on.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// As it is to go on.
+    pub(super) body: Bytes,
+    /// Whether that is as it came.
+    pub(super) is_untouched: bool,
+    /// What has to come back in the answer.
+    pub(super) values: Option<Arc<Values>>,
+    /// Who says what in it now, where somebody else is to be asked.
+    pub(super) texts: Vec<(Speaker, String)>,
+}
+
+/// Why a document does not go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum No {
+    /// A stage refuses it, by its place.
+    Blocked(usize),
+    /// A text asks for more than is allowed of one.
+    Overrun,
+    /// It cannot be read.
+    Unreadable(Unreadable),
+}
+
+/// Screens a document, a large one beside the worker.
+pub(super) async fn screen(job: Job, scratch: &std::cell::RefCell<Scratch>) -> Result<Done, Panicked> {
+    if job.body.len() <= INLINE_BYTES_MAX {
+        return contained(|| run(&job, &mut scratch.borrow_mut()));
+    }
+    let beside = tokio::task::spawn_blocking(move || contained(|| run(&job, &mut Scratch::default())));
+    beside.await.unwrap_or(Err(Panicked))
+}
+
+/// Screens a document.
+pub(super) fn run(job: &Job, scratch: &mut Scratch) -> Done {
+    let direction = job.direction();
+    scratch.findings.clear();
+    let mut by_stages = Vec::new();
+    let settings = Settings { unknown_fields: job.guardrails.unknown_fields, unscreened: job.guardrails.unscreened };
+    let judged = Document::read(job.shape, &job.body, &settings)
+        .map_err(No::Unreadable)
+        .and_then(|document| job.judge(&document, &mut by_stages, scratch));
+    let findings = std::mem::take(&mut scratch.findings);
+    let judged = judged.and_then(|outcome| strip_tools(direction, &findings, &by_stages, outcome));
+    let judged = judged.and_then(|outcome| job.with_texts(outcome, &settings));
+    Done { judged, findings, by_stages }
+}
+
+impl Job {
+    fn direction(&self) -> &Direction {
+        match self.way {
+            Way::Input => &self.guardrails.input,
+            Way::Output => &self.guardrails.output,
+        }
+    }
+
+    fn judge(
+        &self,
+        document: &Document<'_>,
+        by_stages: &mut Vec<(usize, Arc<str>)>,
+        scratch: &mut Scratch,
+    ) -> Result<Outcome, No> {
+        let direction = self.direction();
+        score(direction, document, by_stages);
+        let refusing = by_stages.iter().find(|(stage, _)| direction.stages.get(*stage).is_some_and(refuses));
+        if let Some((stage, _)) = refusing {
+            return Err(No::Blocked(*stage));
+        }
+        let mut placeholders = self.placeholders(document);
+        let mut reader = Reader { job: self, direction, scratch, placeholders: placeholders.as_mut(), no: None };
+        let rewritten = document.rewrite(&mut reader);
+        if let Some(no) = reader.no {
+            return Err(no);
+        }
+        let rewritten = rewritten.map_err(No::Unreadable)?;
+        Ok(Outcome {
+            is_untouched: rewritten.is_none(),
+            body: rewritten.map_or_else(|| self.body.clone(), Bytes::from),
+            values: placeholders.map(Placeholders::into_values).filter(|values| !values.is_empty()),
+            texts: Vec::new(),
+        })
+    }
+
+    /// What makes placeholders, where a stage does.
+    fn placeholders(&self, document: &Document<'_>) -> Option<Placeholders> {
+        let (secret, tenant) = self.tenant.as_ref()?;
+        let is_wanted = self.direction().stages.iter().any(|stage| stage.reaction == Reaction::Tokenize);
+        if !is_wanted {
+            return None;
+        }
+        let mut opening = Vec::new();
+        for text in document.opening() {
+            opening.extend_from_slice(&(text.len() as u64).to_be_bytes());
+            opening.extend_from_slice(text.as_bytes());
+        }
+        Some(Placeholders::new(ConversationKey::derive(&secret.0, tenant, &opening)))
+    }
+
+    /// Collects who says what, where somebody else is to be asked about it.
+    fn with_texts(&self, mut outcome: Outcome, settings: &Settings) -> Result<Outcome, No> {
+        let asks = |stage: &Stage| matches!(stage.detector, Detector::Service(_));
+        let is_asked = self.direction().stages.iter().any(asks)
+            || self.way == Way::Input && self.guardrails.output.stages.iter().any(asks);
+        if is_asked {
+            let document = Document::read(self.shape, &outcome.body, settings).map_err(No::Unreadable)?;
+            outcome.texts = document.texts().map(|(place, text)| (place.speaker, text.to_owned())).collect();
+        }
+        Ok(outcome)
+    }
+}
+
+/// Whether what this stage finds does not go on.
+pub(super) fn refuses(stage: &Stage) -> bool {
+    stage.reaction == Reaction::Block && !stage.is_shadow
+}
+
+/// Scores what is said, text by text, and message by message where one is said in several.
+fn score(direction: &Direction, document: &Document<'_>, found: &mut Vec<(usize, Arc<str>)>) {
+    let stages = direction.stages.iter().enumerate();
+    let scoring: Vec<(usize, &Stage, Thresholds)> = stages
+        .filter_map(|(place, stage)| match stage.detector {
+            Detector::Injection(thresholds) => Some((place, stage, thresholds)),
+            _ => None,
+        })
+        .collect();
+    if scoring.is_empty() {
+        return;
+    }
+    let joined = document.joined();
+    let joined = joined.iter().map(|(place, text)| (place, text.as_str()));
+    for (place, text) in document.texts().chain(joined) {
+        let Some(source) = source(place.speaker) else { continue };
+        let mut value = None;
+        for (stage, by, thresholds) in &scoring {
+            if by.speakers.has(place.speaker) {
+                let value = *value.get_or_insert_with(|| Scorer::shipped().score(text, source).value);
+                if value >= threshold(thresholds, source) {
+                    found.push((*stage, "prompt-injection".into()));
+                }
+            }
+        }
+    }
+}
+
+/// Whose words a text counts as. What the operator says is its own, and what the model said has been screened.
+fn source(speaker: Speaker) -> Option<Source> {
+    match speaker {
+        Speaker::User | Speaker::Unknown => Some(Source::User),
+        Speaker::Tool => Some(Source::Tool),
+        Speaker::Retrieved => Some(Source::Retrieved),
+        Speaker::System | Speaker::Assistant => None,
+    }
+}
+
+fn threshold(thresholds: &Thresholds, source: Source) -> f32 {
+    match source {
+        Source::User => thresholds.user,
+        Source::Tool => thresholds.tool,
+        Source::Retrieved => thresholds.retrieved,
+    }
+}
+
+/// Takes the tools from a request, where a stage that says so has found something.
+fn strip_tools(
+    direction: &Direction,
+    findings: &[Finding],
+    by_stages: &[(usize, Arc<str>)],
+    outcome: Outcome,
+) -> Result<Outcome, No> {
+    let of_rules = findings.iter().filter_map(|finding| direction.stage_of(finding.rule));
+    let of_stages = by_stages.iter().filter_map(|(stage, _)| direction.stages.get(*stage));
+    let strips = |stage: &Stage| stage.reaction == Reaction::StripTools && !stage.is_shadow;
+    if !of_rules.chain(of_stages).any(strips) {
+        return Ok(outcome);
+    }
+    match without_tools(&outcome.body).map_err(|fault| No::Unreadable(Unreadable::Json(fault)))? {
+        Some(body) => Ok(Outcome { body: body.into(), is_untouched: false, ..outcome }),
+        None => Ok(outcome),
+    }
+}
+
+/// Judges each text of a document.
+struct Reader<'j> {
+    job: &'j Job,
+    direction: &'j Direction,
+    scratch: &'j mut Scratch,
+    placeholders: Option<&'j mut Placeholders>,
+    no: Option<No>,
+}
+
+impl Screener for Reader<'_> {
+    fn text(&mut self, place: &Place, text: &str) -> Edit {
+        match self.direction.whole(place.speaker, text, self.job.values.as_ref(), self.scratch) {
+            Whole::Passes(changes) if changes.is_empty() => Edit::Keep,
+            Whole::Passes(changes) => Edit::Ranges(
+                changes
+                    .into_iter()
+                    .map(|change| (change.range.clone(), self.instead(&change.by, text, &change.range)))
+                    .collect(),
+            ),
+            Whole::Blocked(rule) => {
+                let stage = self.direction.origin(rule).map_or(usize::MAX, |origin| origin.stage);
+                self.no = Some(No::Blocked(stage));
+                Edit::Refuse
+            }
+            Whole::Overrun => {
+                self.no = Some(No::Overrun);
+                Edit::Refuse
+            }
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// What stands in the place of a part of a text.
+    fn instead(&mut self, by: &By, text: &str, range: &Range<usize>) -> String {
+        let rule = match by {
+            By::Value(value) => return value.to_string(),
+            By::Rule(rule) => *rule,
+        };
+        let is_tokenized = self.direction.stage_of(rule).is_some_and(|stage| stage.reaction == Reaction::Tokenize);
+        let placeholder = self.placeholders.as_mut().filter(|_| is_tokenized).and_then(|placeholders| {
+            let kind = &self.direction.origin(rule)?.kind;
+            placeholders.placeholder(kind, text.get(range.clone())?)
+        });
+        placeholder.unwrap_or_else(|| self.direction.replacement(rule)).to_owned()
+    }
+}

@@ -1,0 +1,299 @@
+//! The screening of what comes out.
+
+use std::{
+    rc::Rc,
+    time::{Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, StatusCode,
+    header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, ETAG},
+    response::Parts,
+};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Limited};
+use portcullis_mesh::http::Answer;
+use portcullis_policy::guard::{
+    lanes::{
+        shape::Shape,
+        stream::{EventStream, Step},
+    },
+    screen::Unscreened,
+};
+
+use super::{
+    Judged, Screened, Tally, Way,
+    blocked::blocked_answer,
+    contained,
+    document::{self, Job, No},
+    input::{Guarded, essence, is_encoded},
+    verdict::{Verdict, X_GUARD_VERDICT},
+};
+use crate::{answer::AnswerBody, record::Record, refusal::Refusal};
+
+/// The largest answer that is screened whole, in bytes. Event streams have no bound.
+pub const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// What of an answer's head speaks of bytes that may be others now.
+const OF_BYTES: [&str; 5] = ["content-md5", "digest", "content-digest", "repr-digest", "accept-ranges"];
+
+/// Judges what comes out, by the guards that its request was judged with.
+pub async fn output(
+    answer: Answer<AnswerBody>,
+    screened: Screened,
+    revision: &str,
+    record: &Record,
+) -> Result<Answer<AnswerBody>, Refusal> {
+    let Some(guarded) = screened.into_guarded() else { return Ok(answer) };
+    let response = match answer {
+        Answer::Response(response) => response,
+        // It was asked for, and whether it may be is decided there.
+        tunnel => return Ok(tunnel),
+    };
+    let (mut parts, body) = response.into_parts();
+    let verdict = Verdict::new(guarded.guardrails.tell_verdict, record.id.as_str(), revision);
+    let is_empty = body.is_end_stream() || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if is_empty {
+        tell(&mut parts, verdict.as_ref(), &guarded.tally, true);
+        return Ok(Answer::Response(http::Response::from_parts(parts, body)));
+    }
+    match Form::of(&parts.headers) {
+        Form::Json => guarded.whole(parts, body, verdict).await,
+        Form::Events => {
+            forget_bytes(&mut parts.headers);
+            tell(&mut parts, verdict.as_ref(), &guarded.tally, false);
+            Ok(Answer::Response(http::Response::from_parts(parts, guarded.flowing(body, verdict)?)))
+        }
+        Form::Other => {
+            guarded.unscreened_answer("content_type")?;
+            Ok(Answer::Response(http::Response::from_parts(parts, body)))
+        }
+    }
+}
+
+/// What an answer's body is, for those who read it.
+#[derive(Debug)]
+enum Form {
+    Json,
+    Events,
+    Other,
+}
+
+impl Form {
+    fn of(headers: &HeaderMap) -> Self {
+        if is_encoded(headers) {
+            return Self::Other;
+        }
+        match &*essence(headers) {
+            "text/event-stream" => Self::Events,
+            "application/json" | "text/json" => Self::Json,
+            essence if essence.ends_with("+json") => Self::Json,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Tells the client what has been judged.
+fn tell(parts: &mut Parts, verdict: Option<&Verdict>, tally: &Tally, is_whole: bool) {
+    // Nobody else may say it.
+    parts.headers.remove(X_GUARD_VERDICT);
+    if let Some(value) = verdict.and_then(|verdict| verdict.header(tally, is_whole, SystemTime::now())) {
+        parts.headers.insert(X_GUARD_VERDICT, value);
+    }
+}
+
+fn forget_bytes(headers: &mut HeaderMap) {
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(ETAG);
+    headers.remove(ACCEPT_RANGES);
+    for name in OF_BYTES {
+        headers.remove(name);
+    }
+}
+
+impl Guarded {
+    /// The same of an answer.
+    fn unscreened_answer(&self, reason: &'static str) -> Result<(), Refusal> {
+        if self.guardrails.unscreened == Unscreened::Pass {
+            return Ok(());
+        }
+        self.tally.failed(Way::Output, "body", reason);
+        self.tally.count(Way::Output, Judged::Block);
+        Err(Refusal::unscreenable_answer().detail(reason))
+    }
+
+    /// An answer that is judged as it comes.
+    fn flowing(self, body: AnswerBody, verdict: Option<Verdict>) -> Result<AnswerBody, Refusal> {
+        let AnswerBody::Flow(mut flow) = body else {
+            // Nothing of ours is an event stream.
+            return Err(Refusal::internal().detail("an event stream that does not flow"));
+        };
+        let mut events = EventStream::new(self.api, self.guardrails.clone());
+        if let Some(values) = &self.values {
+            events = events.restoring(values.clone());
+        }
+        flow.screened_by(AnswerScreen { tally: self.tally, verdict, events, out: Vec::new() });
+        Ok(AnswerBody::Flow(flow))
+    }
+
+    /// An answer that is judged whole.
+    async fn whole(
+        self,
+        mut parts: Parts,
+        body: AnswerBody,
+        mut verdict: Option<Verdict>,
+    ) -> Result<Answer<AnswerBody>, Refusal> {
+        let collected = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+        let bytes = collected.map_err(|error| Refusal::unscreenable_answer().detail(error.to_string()))?.to_bytes();
+        let judged = self.document(bytes.clone()).await;
+        self.tally.count(Way::Output, if judged.is_err() { Judged::Block } else { self.tally.judged(Way::Output) });
+        let bytes = match judged {
+            Ok(bytes) => bytes,
+            Err(Refused::Blocked) => match self.filtered(&bytes).await {
+                Some(answer) => {
+                    parts.headers.insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+                    answer
+                }
+                None => return Err(Refusal::answer_filtered()),
+            },
+            Err(Refused::With(refusal)) => return Err(refusal),
+        };
+        forget_bytes(&mut parts.headers);
+        if let Some(verdict) = &mut verdict {
+            verdict.sent(&bytes);
+        }
+        tell(&mut parts, verdict.as_ref(), &self.tally, true);
+        Ok(Answer::Response(http::Response::from_parts(parts, AnswerBody::Full(bytes))))
+    }
+
+    /// Judges a document of the answer.
+    async fn document(&self, body: Bytes) -> Result<Bytes, Refused> {
+        let job = Job {
+            guardrails: self.guardrails.clone(),
+            way: Way::Output,
+            shape: Shape::answer(self.api),
+            body,
+            values: self.values.clone(),
+            tenant: None,
+        };
+        let started = Instant::now();
+        let done = document::screen(job, &self.tally.worker().screening_texts).await;
+        self.tally.took(Way::Output, started.elapsed());
+        let done = done.map_err(|_| {
+            self.tally.failed(Way::Output, "patterns", "panicked");
+            Refused::With(Refusal::guardrail_unavailable().detail("panicked"))
+        })?;
+        self.tally.found(Way::Output, &done.findings);
+        for (stage, rule) in &done.by_stages {
+            self.tally.add(Way::Output, *stage, rule);
+        }
+        match done.judged {
+            Ok(outcome) => Ok(outcome.body),
+            Err(No::Blocked(_)) => Err(Refused::Blocked),
+            Err(No::Overrun) => {
+                self.tally.failed(Way::Output, "patterns", "overrun");
+                Err(Refused::Blocked)
+            }
+            Err(No::Unreadable(why)) => {
+                self.tally.failed(Way::Output, "body", "content");
+                Err(Refused::With(Refusal::unscreenable_answer().detail(why.to_string())))
+            }
+        }
+    }
+
+    /// The answer that says that it was filtered. What is left of the original in it must pass as well.
+    async fn filtered(&self, original: &Bytes) -> Option<Bytes> {
+        let answer = Bytes::from(blocked_answer(self.api, original)?);
+        self.document(answer).await.ok()
+    }
+}
+
+/// Why an answer does not go out.
+enum Refused {
+    /// A stage says so.
+    Blocked,
+    /// It cannot be judged.
+    With(Refusal),
+}
+
+/// Guardrails between an endpoint's bytes and the client.
+#[derive(Debug)]
+pub struct AnswerScreen {
+    tally: Rc<Tally>,
+    verdict: Option<Verdict>,
+    events: EventStream,
+    out: Vec<u8>,
+}
+
+/// What a client may have of what came.
+#[derive(Debug)]
+pub enum Passed {
+    /// This; perhaps nothing yet.
+    On(Bytes),
+    /// This, which ends the answer as its dialect does, and nothing more.
+    Blocked(Bytes),
+    /// This, and then the refusal: what follows cannot be screened.
+    Failed(Bytes, Refusal),
+}
+
+impl AnswerScreen {
+    /// Takes what the endpoint has sent.
+    pub fn push(&mut self, chunk: &Bytes) -> Passed {
+        self.step(|events, scratch, out| events.push(chunk, scratch, out), Some(chunk))
+    }
+
+    /// The endpoint has sent its last byte.
+    pub fn finish(&mut self) -> Passed {
+        let mut passed = self.step(|events, scratch, out| events.finish(scratch, out), None);
+        if let Passed::On(bytes) = &mut passed {
+            self.tally.count(Way::Output, self.tally.judged(Way::Output));
+            if let Some(verdict) = &self.verdict {
+                let comment = verdict.comment(&self.tally, SystemTime::now());
+                *bytes = [&bytes[..], comment.as_bytes()].concat().into();
+            }
+        }
+        passed
+    }
+
+    fn step(
+        &mut self,
+        step: impl FnOnce(&mut EventStream, &mut portcullis_policy::guard::lanes::stream::Scratch, &mut Vec<u8>) -> Step,
+        chunk: Option<&Bytes>,
+    ) -> Passed {
+        let worker = self.tally.worker().clone();
+        let mut scratch = worker.screening_events.borrow_mut();
+        let started = Instant::now();
+        self.out.clear();
+        let step = contained(|| step(&mut self.events, &mut scratch, &mut self.out));
+        self.tally.took(Way::Output, started.elapsed());
+        let findings = scratch.findings();
+        self.tally.found(Way::Output, findings);
+        findings.clear();
+        let out = match chunk {
+            // Most of what comes goes on as it is, and need not be copied.
+            Some(chunk) if *chunk == self.out[..] => chunk.clone(),
+            _ => Bytes::copy_from_slice(&self.out),
+        };
+        if let Some(verdict) = &mut self.verdict {
+            verdict.sent(&out);
+        }
+        match step {
+            Ok(Step::Continue) => Passed::On(out),
+            Ok(Step::Blocked { .. }) => {
+                self.tally.count(Way::Output, Judged::Block);
+                Passed::Blocked(out)
+            }
+            Ok(Step::Failed(why)) => {
+                self.tally.failed(Way::Output, "body", "content");
+                self.tally.count(Way::Output, Judged::Block);
+                Passed::Failed(out, Refusal::unscreenable_answer().detail(why.to_string()))
+            }
+            Err(_) => {
+                self.tally.failed(Way::Output, "patterns", "panicked");
+                self.tally.count(Way::Output, Judged::Block);
+                Passed::Failed(Bytes::new(), Refusal::guardrail_unavailable().detail("panicked"))
+            }
+        }
+    }
+}
