@@ -72,7 +72,7 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
         Prepared::Forward(outbound) => outbound,
     };
     connection.worker.identity.introduce(&matched.rule.access, passage.caller(), &mut outbound.head.headers)?;
-    let screened = screening::input(matched.rule, &mut outbound, passage.caller(), record).await;
+    let screened = screening::input(&live, matched.rule, &mut outbound, passage.caller(), record).await;
     let screened = screened.map_err(|refusal| outbound.readable(refusal))?;
     outbound.gather().await?;
     screened.ask_readable(&mut outbound.head.headers);

@@ -26,6 +26,7 @@ use crate::{
     authenticate::providers::Providers,
     resource::Resources,
     same_rule::RulesByName,
+    screening::Guards,
     tls::{PortsTls, TlsError, TlsState, target_tls},
 };
 
@@ -41,6 +42,8 @@ pub struct Live {
     tls: PortsTls,
     /// Who knows callers.
     pub providers: Providers,
+    /// Who asks guards elsewhere.
+    pub guards: Guards,
     /// Where clients learn who gives out credentials.
     pub resources: Resources,
     /// Rules by what they are known by, once somebody asks.
@@ -73,6 +76,9 @@ pub enum LiveError {
     /// An identity provider.
     #[error("{0}")]
     Provider(String),
+    /// A guard elsewhere.
+    #[error("{0}")]
+    Guard(String),
 }
 
 /// A backend and the state of its endpoints.
@@ -115,8 +121,9 @@ impl Live {
         let tls = tls.ports(&snapshot)?;
         let providers =
             Providers::build(&snapshot, previous.map(|live| &live.providers)).map_err(LiveError::Provider)?;
+        let guards = Guards::build(&snapshot, previous.map(|live| &live.guards)).map_err(LiveError::Guard)?;
         let resources = Resources::new(&snapshot);
-        Ok(Self { snapshot, generation, backends, ports, tls, providers, resources, rules: OnceLock::new() })
+        Ok(Self { snapshot, generation, backends, ports, tls, providers, guards, resources, rules: OnceLock::new() })
     }
 
     /// Its rules by what they are known by.

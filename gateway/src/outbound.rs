@@ -188,6 +188,11 @@ impl Outbound<'_> {
         Ok(())
     }
 
+    /// The model that the request names.
+    pub fn model(&self) -> Option<&str> {
+        self.head.headers.get(MODEL_NAME)?.to_str().ok()
+    }
+
     /// A refusal as the page that asked may read it.
     pub fn readable(&self, refusal: Refusal) -> Refusal {
         readable(refusal, self.cors.as_ref(), self.cors_settings())

@@ -8,6 +8,7 @@ mod api;
 mod blocked;
 mod contained;
 mod document;
+mod guards;
 mod input;
 mod output;
 mod secret;
@@ -19,6 +20,7 @@ mod verdict;
 pub use self::{
     contained::{Panicked, contained, end_on_panic},
     document::INLINE_BYTES_MAX,
+    guards::Guards,
     input::{Screened, input},
     output::{ANSWER_BYTES_MAX, AnswerScreen, Passed, output},
     secret::{PlaceholderSecret, SecretError},

@@ -156,6 +156,35 @@ impl Job {
     }
 }
 
+/// The document of an outcome, in which these texts are written in the place of others.
+pub(super) fn rewritten(
+    guardrails: &Guardrails,
+    shape: Shape,
+    body: &Bytes,
+    texts: Vec<Option<String>>,
+) -> Result<Bytes, No> {
+    let settings = settings(guardrails);
+    let document = Document::read(shape, body, &settings).map_err(No::Unreadable)?;
+    let rewritten = document.rewrite(&mut Instead(texts.into_iter())).map_err(No::Unreadable)?;
+    Ok(rewritten.map_or_else(|| body.clone(), Bytes::from))
+}
+
+/// Writes one text after another.
+struct Instead(std::vec::IntoIter<Option<String>>);
+
+impl Screener for Instead {
+    fn text(&mut self, _: &Place, text: &str) -> Edit {
+        match self.0.next().flatten() {
+            Some(instead) => Edit::Ranges(vec![(0..text.len(), instead)]),
+            None => Edit::Keep,
+        }
+    }
+}
+
+fn settings(guardrails: &Guardrails) -> Settings {
+    Settings { unknown_fields: guardrails.unknown_fields, unscreened: guardrails.unscreened }
+}
+
 /// Whether what this stage finds does not go on.
 pub(super) fn refuses(stage: &Stage) -> bool {
     stage.reaction == Reaction::Block && !stage.is_shadow

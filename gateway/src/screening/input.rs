@@ -17,7 +17,7 @@ use portcullis_policy::{
             shape::{Api, Shape},
         },
         placeholders::Values,
-        screen::{Guardrails, Unscreened},
+        screen::{Guardrails, Speaker, Unscreened},
     },
     snapshot::Rule,
 };
@@ -25,9 +25,11 @@ use portcullis_policy::{
 use super::{
     Judged, Tally, Way, api,
     document::{self, Job, No, Outcome},
+    guards::{self, Asked, Opinions},
 };
 use crate::{
     listing::ask_readable,
+    live::Live,
     outbound::Outbound,
     prompt::{PROMPT_BYTES_MAX, refuse_body},
     record::Record,
@@ -47,6 +49,11 @@ pub(super) struct Guarded {
     pub(super) api: Api,
     /// What has to come back in the answer.
     pub(super) values: Option<Arc<Values>>,
+    /// Guards elsewhere that are asked about the request, and about the answer.
+    pub(super) asked: [Vec<Asked>; Way::ALL.len()],
+    /// What the answer answers, where somebody else is asked about it.
+    pub(super) prompt: Vec<(Speaker, String)>,
+    pub(super) model: Option<Arc<str>>,
 }
 
 impl Screened {
@@ -64,6 +71,7 @@ impl Screened {
 
 /// Judges what goes in, by the guards of its rule.
 pub async fn input(
+    live: &Live,
     rule: &Arc<Rule>,
     outbound: &mut Outbound<'_>,
     caller: &Caller,
@@ -73,7 +81,15 @@ pub async fn input(
     let worker = &record.worker;
     let tally = Rc::new(Tally::new(worker.clone(), guardrails.clone(), worker.metrics.guarded(rule)));
     let api = api::of_path(outbound.head.uri.path());
-    let mut guarded = Guarded { guardrails: guardrails.clone(), tally, api, values: None };
+    let mut guarded = Guarded {
+        guardrails: guardrails.clone(),
+        tally,
+        api,
+        values: None,
+        asked: [live.guards.of(&guardrails.input), live.guards.of(&guardrails.output)],
+        prompt: Vec::new(),
+        model: outbound.model().map(Arc::from),
+    };
     let judged = guarded.judge(outbound, caller).await;
     let verdict = if judged.is_err() { Judged::Block } else { guarded.tally.judged(Way::Input) };
     guarded.tally.count(Way::Input, verdict);
@@ -157,12 +173,45 @@ impl Guarded {
             values: None,
             tenant: Some((self.tally.worker().placeholders.clone(), tenant(caller))),
         };
-        let outcome = self.run(job).await?;
-        self.values = outcome.values;
+        let mut outcome = self.run(job).await?;
+        self.values = outcome.values.take();
+        let texts = std::mem::take(&mut outcome.texts);
+        if let Some(instead) = self.opinions(Way::Input, &texts).await? {
+            let shape = Shape::request(self.api);
+            let body = document::rewritten(&self.guardrails, shape, &outcome.body, instead);
+            outcome = Outcome { body: body.map_err(|no| self.refuse(&no))?, is_untouched: false, ..outcome };
+        }
+        self.prompt = texts;
         if !outcome.is_untouched {
             replace_body(outbound, outcome.body);
         }
         Ok(())
+    }
+
+    /// Guards elsewhere that are asked about what goes this way.
+    pub(super) fn asked(&self, way: Way) -> &[Asked] {
+        let [input, output] = &self.asked;
+        match way {
+            Way::Input => input,
+            Way::Output => output,
+        }
+    }
+
+    /// What guards elsewhere write in the place of texts; a refusal if one of them refuses, or has to answer and does not.
+    pub(super) async fn opinions(
+        &self,
+        way: Way,
+        texts: &[(Speaker, String)],
+    ) -> Result<Option<Vec<Option<String>>>, Refusal> {
+        let asked = self.asked(way);
+        if asked.is_empty() {
+            return Ok(None);
+        }
+        match guards::ask(asked, way, texts, self.model.as_ref(), &self.tally).await {
+            Opinions::Pass(instead) => Ok(instead),
+            Opinions::Refused(stage) => Err(self.refuse(&No::Blocked(stage))),
+            Opinions::Unanswered(no) => Err(Refusal::guardrail_unavailable().detail(no.as_str())),
+        }
     }
 
     /// Screens a document of the request.

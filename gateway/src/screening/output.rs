@@ -19,14 +19,15 @@ use portcullis_policy::guard::{
         shape::Shape,
         stream::{EventStream, Step},
     },
-    screen::Unscreened,
+    screen::{Speaker, Unscreened},
 };
 
 use super::{
     Judged, Screened, Tally, Way,
     blocked::blocked_answer,
     contained,
-    document::{self, Job, No},
+    document::{self, Job, No, Outcome},
+    guards::{self, Opinions},
     input::{Guarded, essence, is_encoded},
     verdict::{Verdict, X_GUARD_VERDICT},
 };
@@ -167,16 +168,20 @@ impl Guarded {
         Ok(Answer::Response(http::Response::from_parts(parts, AnswerBody::Full(bytes))))
     }
 
-    /// Judges a document of the answer.
-    async fn document(&self, body: Bytes) -> Result<Bytes, Refused> {
-        let job = Job {
+    fn job(&self, body: Bytes) -> Job {
+        Job {
             guardrails: self.guardrails.clone(),
             way: Way::Output,
             shape: Shape::answer(self.api),
             body,
             values: self.values.clone(),
             tenant: None,
-        };
+        }
+    }
+
+    /// Judges a document of the answer.
+    async fn document(&self, body: Bytes) -> Result<Bytes, Refused> {
+        let job = self.job(body);
         let started = Instant::now();
         let done = document::screen(job, &self.tally.worker().screening_texts).await;
         self.tally.took(Way::Output, started.elapsed());
@@ -189,7 +194,7 @@ impl Guarded {
             self.tally.add(Way::Output, *stage, rule);
         }
         match done.judged {
-            Ok(outcome) => Ok(outcome.body),
+            Ok(outcome) => self.opinions_of(outcome).await,
             Err(No::Blocked(_)) => Err(Refused::Blocked),
             Err(No::Overrun) => {
                 self.tally.failed(Way::Output, "patterns", "overrun");
@@ -202,10 +207,32 @@ impl Guarded {
         }
     }
 
+    /// The same after guards elsewhere have been asked.
+    async fn opinions_of(&self, outcome: Outcome) -> Result<Bytes, Refused> {
+        let asked = self.asked(Way::Output);
+        if asked.is_empty() {
+            return Ok(outcome.body);
+        }
+        let texts: Vec<_> = outcome.texts.into_iter().map(|(_, text)| (Speaker::Assistant, text)).collect();
+        let all = [&self.prompt[..], &texts].concat();
+        match guards::ask(asked, Way::Output, &all, self.model.as_ref(), &self.tally).await {
+            Opinions::Pass(None) => Ok(outcome.body),
+            Opinions::Pass(Some(instead)) => {
+                let instead = instead.into_iter().skip(self.prompt.len()).collect();
+                document::rewritten(&self.guardrails, Shape::answer(self.api), &outcome.body, instead)
+                    .map_err(|_| Refused::With(Refusal::unscreenable_answer()))
+            }
+            Opinions::Refused(_) => Err(Refused::Blocked),
+            Opinions::Unanswered(no) => Err(Refused::With(Refusal::guardrail_unavailable().detail(no.as_str()))),
+        }
+    }
+
     /// The answer that says that it was filtered. What is left of the original in it must pass as well.
     async fn filtered(&self, original: &Bytes) -> Option<Bytes> {
         let answer = Bytes::from(blocked_answer(self.api, original)?);
-        self.document(answer).await.ok()
+        let job = self.job(answer);
+        let done = document::screen(job, &self.tally.worker().screening_texts).await.ok()?;
+        done.judged.ok().map(|outcome| outcome.body)
     }
 }
 

@@ -41,6 +41,7 @@ use tokio::{
 };
 
 use self::connections::Connections;
+use super::Way;
 use crate::{
     authenticate::json,
     fetch::{FetchError, HttpUrl},
@@ -56,25 +57,6 @@ pub const QUESTION_BYTES_MAX: usize = 1024 * 1024;
 pub const OPINION_BYTES_MAX: usize = 64 * 1024;
 /// A guard's name for what it found; of a longer one nothing is told.
 pub const RULE_BYTES_MAX: usize = 64;
-
-/// Which way a text goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// To the model.
-    Input,
-    /// From the model.
-    Output,
-}
-
-impl Way {
-    /// Its word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Input => "input",
-            Self::Output => "output",
-        }
-    }
-}
 
 /// What a guard is asked about.
 #[derive(Clone)]

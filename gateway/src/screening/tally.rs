@@ -115,18 +115,28 @@ impl Tally {
     /// A stage has found something by a rule of its own.
     pub fn add(&self, way: Way, stage: usize, rule: &Arc<str>) {
         let Some(by) = self.direction(way).stages.get(stage) else { return };
-        self.worker.metrics.guardrail_finding([
-            &self.route.label,
-            way.as_str(),
-            &by.name,
-            rule,
-            if by.is_shadow { "Shadow" } else { by.reaction.as_str() },
-        ]);
+        self.count_finding(way, by, rule);
+        self.remember(way, stage, rule);
+    }
+
+    fn count_finding(&self, way: Way, by: &Stage, rule: &str) {
+        let action = if by.is_shadow { "Shadow" } else { by.reaction.as_str() };
+        self.worker.metrics.guardrail_finding([&self.route.label, way.as_str(), &by.name, rule, action]);
+    }
+
+    fn remember(&self, way: Way, stage: usize, rule: &Arc<str>) {
         let mut found = self.found.borrow_mut();
         match found.iter_mut().find(|one| one.way == way && one.stage == stage && one.rule == *rule) {
             Some(one) => one.count += 1,
             None => found.push(Found { way, stage, rule: rule.clone(), count: 1 }),
         }
+    }
+
+    /// A guard elsewhere has found something, by a name of its own: that is told, but is no label of a metric.
+    pub fn opinion(&self, way: Way, stage: usize, rule: &Arc<str>) {
+        let Some(by) = self.direction(way).stages.get(stage) else { return };
+        self.count_finding(way, by, "service");
+        self.remember(way, stage, rule);
     }
 
     /// A stage could not answer.

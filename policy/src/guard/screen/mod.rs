@@ -200,7 +200,7 @@ pub struct Thresholds {
 }
 
 /// A guard elsewhere.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Service {
     /// What it speaks.
     pub kind: ServiceKind,
