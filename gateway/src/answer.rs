@@ -54,6 +54,8 @@ pub struct Flow {
     ends_by_close: bool,
     /// Guardrails that every byte goes through.
     screen: Option<Box<AnswerScreen>>,
+    /// Of the endpoint, for when guardrails have let everything go.
+    trailers: Option<Frame<Bytes>>,
     /// What follows the frame that was given last.
     next: Option<Frame<Bytes>>,
     /// What the next poll says, after a last frame of our own.
@@ -113,6 +115,7 @@ pub fn flow(
         record: record.hand_over(),
         deadline: timer,
         screen: None,
+        trailers: None,
         next: None,
         fault: None,
         ended: false,
@@ -153,6 +156,12 @@ impl Flow {
                 self.placement.report(Instant::now(), Outcome::Cancelled);
                 return self.break_off(&refusal, BodyError::Ended("permission lost"));
             }
+            if let Some(screen) = &mut self.screen {
+                match std::task::ready!(screen.poll(cx)) {
+                    Passed::More => {}
+                    passed => return Poll::Ready(self.judged(passed)),
+                }
+            }
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
             let polled = std::task::ready!(Pin::new(body).poll_frame(cx));
             if let Some(given) = self.take(polled) {
@@ -164,7 +173,10 @@ impl Flow {
     /// What the client is given for what the endpoint sent; `None` if nothing yet.
     fn take(&mut self, polled: Option<Result<Frame<Bytes>, BodyError>>) -> Option<Given> {
         match polled {
-            Some(Ok(frame)) if self.screen.is_some() => self.screened(frame),
+            Some(Ok(frame)) if self.screen.is_some() => {
+                self.screened(frame);
+                None
+            }
             Some(Ok(mut frame)) => {
                 if let Some(chunk) = frame.data_ref() {
                     if let Some(events) = &mut self.events {
@@ -184,7 +196,10 @@ impl Flow {
                 self.placement.report(Instant::now(), Outcome::ResetMidAnswer);
                 Some(self.broken_off(&Refusal::upstream_truncated(), BodyError::Ended("event stream cut short")))
             }
-            None if self.screen.is_some() => self.end_of_screened(None),
+            None if self.screen.is_some() => {
+                self.end_of_screened(None);
+                None
+            }
             None => {
                 self.finish();
                 Some(None)
@@ -202,41 +217,41 @@ impl Flow {
         }
     }
 
-    /// A frame of the endpoint as guardrails let it go.
-    fn screened(&mut self, frame: Frame<Bytes>) -> Option<Given> {
-        let chunk = match frame.into_data() {
-            Ok(chunk) => chunk,
+    /// Shows a frame of the endpoint to guardrails.
+    fn screened(&mut self, frame: Frame<Bytes>) {
+        match frame.into_data() {
+            Ok(chunk) => {
+                if let Some(events) = &mut self.events {
+                    events.push(&chunk);
+                }
+                if let Some(screen) = &mut self.screen {
+                    screen.push(&chunk);
+                }
+            }
             Err(mut trailers) => {
                 trailers.trailers_mut().into_iter().for_each(clean_answer);
-                return self.end_of_screened(Some(trailers));
+                self.end_of_screened(Some(trailers));
             }
-        };
-        if let Some(events) = &mut self.events {
-            events.push(&chunk);
         }
-        let passed = self.screen.as_mut()?.push(&chunk);
-        self.judged(passed)
     }
 
     /// The endpoint has sent its last byte; what guardrails held comes before its trailers.
-    fn end_of_screened(&mut self, trailers: Option<Frame<Bytes>>) -> Option<Given> {
-        let passed = self.screen.as_mut()?.finish();
-        match passed {
-            Passed::On(bytes) => {
-                self.finish();
-                if bytes.is_empty() {
-                    return Some(trailers.map(Ok));
-                }
-                self.next = trailers;
-                Some(Some(Ok(Frame::data(bytes))))
-            }
-            passed => self.judged(passed),
+    fn end_of_screened(&mut self, trailers: Option<Frame<Bytes>>) {
+        self.trailers = trailers;
+        if let Some(screen) = &mut self.screen {
+            screen.finish();
         }
     }
 
-    fn judged(&mut self, passed: Passed) -> Option<Given> {
+    /// What the client is given for what guardrails say.
+    fn judged(&mut self, passed: Passed) -> Given {
         match passed {
-            Passed::On(bytes) => (!bytes.is_empty()).then(|| Some(Ok(Frame::data(bytes)))),
+            Passed::More => None,
+            Passed::On(bytes) => Some(Ok(Frame::data(bytes))),
+            Passed::End => {
+                self.finish();
+                self.trailers.take().map(Ok)
+            }
             Passed::Blocked(last) => {
                 // The client has an end that it understands; the endpoint need not go on.
                 self.placement.report(Instant::now(), Outcome::Cancelled);
@@ -246,13 +261,13 @@ impl Flow {
                 if self.record.dialect == Dialect::Grpc {
                     self.next = Some(Frame::trailers(refusal::grpc_trailers(&Refusal::answer_filtered())));
                 }
-                if last.is_empty() { Some(self.next.take().map(Ok)) } else { Some(Some(Ok(Frame::data(last)))) }
+                if last.is_empty() { self.next.take().map(Ok) } else { Some(Ok(Frame::data(last))) }
             }
             Passed::Failed(last, refusal) => {
                 self.placement.report(Instant::now(), Outcome::Cancelled);
                 let broken = self.broken_off(&refusal, BodyError::Ended("answer cannot be screened"));
                 if last.is_empty() {
-                    return Some(broken);
+                    return broken;
                 }
                 self.ended = false;
                 match broken {
@@ -260,7 +275,7 @@ impl Flow {
                     Some(Err(fault)) => self.fault = Some(fault),
                     None => {}
                 }
-                Some(Some(Ok(Frame::data(last))))
+                Some(Ok(Frame::data(last)))
             }
         }
     }

@@ -8,6 +8,7 @@ mod api;
 mod blocked;
 mod contained;
 mod document;
+mod flow;
 mod guards;
 mod input;
 mod output;
@@ -16,13 +17,15 @@ pub mod service;
 mod tally;
 mod tools;
 mod verdict;
+mod windows;
 
 pub use self::{
     contained::{Panicked, contained, end_on_panic},
     document::INLINE_BYTES_MAX,
+    flow::{AnswerScreen, Passed},
     guards::Guards,
     input::{Screened, input},
-    output::{ANSWER_BYTES_MAX, AnswerScreen, Passed, output},
+    output::{ANSWER_BYTES_MAX, output},
     secret::{PlaceholderSecret, SecretError},
     tally::{Judged, Tally, Way},
     verdict::X_GUARD_VERDICT,

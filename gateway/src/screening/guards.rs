@@ -5,7 +5,7 @@ use std::{collections::HashMap, rc::Rc, sync::Arc};
 use futures_util::future::join_all;
 use portcullis_policy::{
     Snapshot,
-    guard::screen::{Detector, Direction, OnError, Reaction, Service, Speaker, Stage},
+    guard::screen::{Detector, Direction, OnError, Reaction, Speaker, Stage},
 };
 use tokio::runtime::Handle;
 

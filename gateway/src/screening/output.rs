@@ -1,9 +1,6 @@
 //! The screening of what comes out.
 
-use std::{
-    rc::Rc,
-    time::{Instant, SystemTime},
-};
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{
@@ -15,21 +12,19 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
 use portcullis_mesh::http::Answer;
 use portcullis_policy::guard::{
-    lanes::{
-        shape::Shape,
-        stream::{EventStream, Step},
-    },
+    lanes::{shape::Shape, stream::EventStream},
     screen::{Speaker, Unscreened},
 };
 
 use super::{
     Judged, Screened, Tally, Way,
     blocked::blocked_answer,
-    contained,
     document::{self, Job, No, Outcome},
+    flow::AnswerScreen,
     guards::{self, Opinions},
     input::{Guarded, essence, is_encoded},
     verdict::{Verdict, X_GUARD_VERDICT},
+    windows::Windows,
 };
 use crate::{answer::AnswerBody, record::Record, refusal::Refusal};
 
@@ -134,7 +129,8 @@ impl Guarded {
         if let Some(values) = &self.values {
             events = events.restoring(values.clone());
         }
-        flow.screened_by(AnswerScreen { tally: self.tally, verdict, events, out: Vec::new() });
+        let windows = Windows::new(&self);
+        flow.screened_by(AnswerScreen::new(self.tally, events, windows, verdict));
         Ok(AnswerBody::Flow(flow))
     }
 
@@ -242,85 +238,4 @@ enum Refused {
     Blocked,
     /// It cannot be judged.
     With(Refusal),
-}
-
-/// Guardrails between an endpoint's bytes and the client.
-#[derive(Debug)]
-pub struct AnswerScreen {
-    tally: Rc<Tally>,
-    verdict: Option<Verdict>,
-    events: EventStream,
-    out: Vec<u8>,
-}
-
-/// What a client may have of what came.
-#[derive(Debug)]
-pub enum Passed {
-    /// This; perhaps nothing yet.
-    On(Bytes),
-    /// This, which ends the answer as its dialect does, and nothing more.
-    Blocked(Bytes),
-    /// This, and then the refusal: what follows cannot be screened.
-    Failed(Bytes, Refusal),
-}
-
-impl AnswerScreen {
-    /// Takes what the endpoint has sent.
-    pub fn push(&mut self, chunk: &Bytes) -> Passed {
-        self.step(|events, scratch, out| events.push(chunk, scratch, out), Some(chunk))
-    }
-
-    /// The endpoint has sent its last byte.
-    pub fn finish(&mut self) -> Passed {
-        let mut passed = self.step(|events, scratch, out| events.finish(scratch, out), None);
-        if let Passed::On(bytes) = &mut passed {
-            self.tally.count(Way::Output, self.tally.judged(Way::Output));
-            if let Some(verdict) = &self.verdict {
-                let comment = verdict.comment(&self.tally, SystemTime::now());
-                *bytes = [&bytes[..], comment.as_bytes()].concat().into();
-            }
-        }
-        passed
-    }
-
-    fn step(
-        &mut self,
-        step: impl FnOnce(&mut EventStream, &mut portcullis_policy::guard::lanes::stream::Scratch, &mut Vec<u8>) -> Step,
-        chunk: Option<&Bytes>,
-    ) -> Passed {
-        let worker = self.tally.worker().clone();
-        let mut scratch = worker.screening_events.borrow_mut();
-        let started = Instant::now();
-        self.out.clear();
-        let step = contained(|| step(&mut self.events, &mut scratch, &mut self.out));
-        self.tally.took(Way::Output, started.elapsed());
-        let findings = scratch.findings();
-        self.tally.found(Way::Output, findings);
-        findings.clear();
-        let out = match chunk {
-            // Most of what comes goes on as it is, and need not be copied.
-            Some(chunk) if *chunk == self.out[..] => chunk.clone(),
-            _ => Bytes::copy_from_slice(&self.out),
-        };
-        if let Some(verdict) = &mut self.verdict {
-            verdict.sent(&out);
-        }
-        match step {
-            Ok(Step::Continue) => Passed::On(out),
-            Ok(Step::Blocked { .. }) => {
-                self.tally.count(Way::Output, Judged::Block);
-                Passed::Blocked(out)
-            }
-            Ok(Step::Failed(why)) => {
-                self.tally.failed(Way::Output, "body", "content");
-                self.tally.count(Way::Output, Judged::Block);
-                Passed::Failed(out, Refusal::unscreenable_answer().detail(why.to_string()))
-            }
-            Err(_) => {
-                self.tally.failed(Way::Output, "patterns", "panicked");
-                self.tally.count(Way::Output, Judged::Block);
-                Passed::Failed(Bytes::new(), Refusal::guardrail_unavailable().detail("panicked"))
-            }
-        }
-    }
 }

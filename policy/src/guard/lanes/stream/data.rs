@@ -123,12 +123,17 @@ impl Screening {
         self.step(flushed, out)
     }
 
+    /// Writes the dialect's ending.
+    pub(super) fn end(&self, out: &mut Vec<u8>) {
+        self.opening.end(self.api, out);
+    }
+
     fn step(&self, taken: Result<(), Halt>, out: &mut Vec<u8>) -> Step {
         match taken {
             Ok(()) => Step::Continue,
             Err(Halt::Failed(why)) => Step::Failed(why),
             Err(Halt::Blocked(rule)) => {
-                self.opening.end(self.api, out);
+                self.end(out);
                 Step::Blocked { rule }
             }
         }

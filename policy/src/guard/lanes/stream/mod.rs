@@ -187,6 +187,14 @@ impl EventStream {
         step
     }
 
+    /// Somebody else refuses what comes next: appends the dialect's ending. Nothing comes after it.
+    pub fn block(&mut self, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.is_over, true) {
+            self.screening.end(out);
+            self.screening.forget();
+        }
+    }
+
     /// Bytes that have come and of which nothing has gone out: of texts, and of the event that has not ended.
     pub fn held(&self) -> usize {
         self.screening.held() + self.splitter.rest().len()
