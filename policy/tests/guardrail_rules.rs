@@ -108,6 +108,7 @@ fn context(context: &Context) -> String {
         Context::Assigned(words) => format!("assigned to {}", some(words)),
         Context::Behind(ends) => format!("behind {}", some(ends)),
         Context::NotBehind(ends) => format!("not behind {}", some(ends)),
+        Context::Value => "where a value stands".to_owned(),
         Context::Other(what, _) => (*what).to_owned(),
     }
 }

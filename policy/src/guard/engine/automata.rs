@@ -1,129 +1,218 @@
-//! Expressions → anchored automata that find all matches at once. Each is made by `regex-automata`; [`super::table`] takes
-//! them apart.
-
-use std::sync::Arc;
+//! Expressions → automata that find all matches, one for each, without states from which no match can be reached. Each is made
+//! by `regex-automata`.
+//!
+//! The automata of `regex-automata` tell of a match one byte late, since they may have to look at it. Here a state knows
+//! whether it has matched *whatever follows* (`sure`), and by which bytes it has if they follow (`ahead`), so that nothing is
+//! held for a byte that does not matter.
 
 use foldhash::HashMap;
 use regex_automata::{
-    MatchKind,
-    dfa::{StartKind, dense},
+    Anchored, MatchKind,
+    dfa::{Automaton as _, StartKind, dense},
     nfa::thompson::{self, WhichCaptures},
+    util::{primitives::StateID, start},
 };
 use regex_syntax::{
     ParserBuilder,
-    hir::{Hir, HirKind, Look},
+    hir::{Dot, Hir, HirKind, Look, Repetition},
 };
 
 use super::{
     ByteSet,
-    rule::{Lead, NFA_BYTES_MAX, RULE_TABLE_BYTES_MAX, Rule, TABLE_BYTES_MAX, Unusable},
+    rule::{NFA_BYTES_MAX, RULE_TABLE_BYTES_MAX, Unusable},
 };
 
-/// An automaton over some rules.
+/// What is followed by nothing that could match.
+pub(super) const NOWHERE: u32 = u32::MAX;
+/// What stands before a text, where bytes are counted.
+pub(super) const NOTHING: usize = 256;
+
+/// The automaton of one expression.
 pub(super) struct Automaton {
-    pub(super) dfa: dense::DFA<Vec<u32>>,
-    /// The rule of each of its patterns, by its place.
-    pub(super) owners: Vec<u32>,
-    pub(super) part: Part,
+    /// The class of each byte.
+    pub(super) classes: Box<[u8; 256]>,
+    /// How many classes there are.
+    pub(super) columns: usize,
+    /// Where each class leads, by state. States that have no row lead nowhere.
+    pub(super) next: Vec<u32>,
+    pub(super) states: Vec<Found>,
+    /// The first state, by the byte that stands before.
+    pub(super) starts: Starts,
 }
 
-/// What an automaton is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    /// Rules that begin together, wherever none of these bytes stands before.
-    Together(ByteSet),
-    /// Rules with a lead: each begins alone.
-    Led,
-    /// What arms rules.
-    Arms,
-    /// What ends a rule that goes on.
-    Ends,
+/// What is known in a state.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Found {
+    /// It has matched, whatever follows.
+    pub(super) sure: bool,
+    /// Whether it has matched if a class follows, and in the last place, if nothing does; empty where none of them decides.
+    pub(super) ahead: Vec<bool>,
+    /// Something may yet match: beyond here, or here.
+    pub(super) alive: bool,
 }
 
-/// The automata of all rules.
-pub(super) fn build(rules: &[Rule]) -> Result<Vec<Automaton>, Unusable> {
-    let mut groups = Vec::<(Part, Vec<u32>, Vec<Hir>)>::new();
-    let mut places = HashMap::<ByteSet, usize>::default();
-    let (mut led, mut arms, mut ends) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
-    for (index, rule) in rules.iter().enumerate() {
-        let owner = index as u32;
-        let body = parse(index, &rule.pattern, rule.unicode)?;
-        if matches!(rule.lead, Lead::Anything) {
-            let place = *places.entry(rule.not_after).or_insert_with(|| {
-                groups.push((Part::Together(rule.not_after), Vec::new(), Vec::new()));
-                groups.len() - 1
-            });
-            if let Some((_, owners, bodies)) = groups.get_mut(place) {
-                owners.push(owner);
-                bodies.push(body);
-            }
-        } else {
-            led.0.push(owner);
-            led.1.push(body);
-        }
-        if let Lead::Arm(arm) = &rule.lead {
-            arms.0.push(owner);
-            arms.1.push(parse(index, arm, rule.unicode)?);
-        }
-        if let Some(until) = &rule.until {
-            ends.0.push(owner);
-            ends.1.push(anywhere(parse(index, &until.pattern, rule.unicode)?));
+/// The first state.
+pub(super) enum Starts {
+    /// Whatever stands before.
+    Always(u32),
+    /// By the byte that stands before.
+    ByByte(Box<[u32; NOTHING + 1]>),
+}
+
+impl Starts {
+    pub(super) fn after(&self, before: Option<u8>) -> u32 {
+        match self {
+            Self::Always(start) => *start,
+            Self::ByByte(starts) => starts.get(before.map_or(NOTHING, usize::from)).copied().unwrap_or(NOWHERE),
         }
     }
-    let parts = [(Part::Led, led), (Part::Arms, arms), (Part::Ends, ends)];
-    groups.extend(parts.into_iter().map(|(part, (owners, bodies))| (part, owners, bodies)));
-    groups.retain(|(_, owners, _)| !owners.is_empty());
-    groups
-        .into_iter()
-        .map(|(part, owners, bodies)| {
-            let alone = matches!(part, Part::Led | Part::Ends);
-            let bytes_max = if bodies.len() == 1 { RULE_TABLE_BYTES_MAX } else { TABLE_BYTES_MAX };
-            let dfa = automaton(&bodies, alone, bytes_max);
-            // A small table has no large part.
-            let has_large = dfa.as_ref().is_none_or(|dfa| dfa.memory_usage() > RULE_TABLE_BYTES_MAX);
-            let large = if has_large { too_large(&owners, &bodies, alone) } else { None };
-            match (large, dfa) {
-                (Some(rule), _) => Err(Unusable::RuleTooLarge { rule, bytes_max: RULE_TABLE_BYTES_MAX }),
-                (None, Some(dfa)) => Ok(Automaton { dfa, owners, part }),
-                (None, None) => Err(Unusable::TooLarge),
-            }
+}
+
+/// The automaton of an expression behind whose matches none of some bytes may stand.
+pub(super) fn automaton(rule: usize, hir: &Hir, not_before: ByteSet) -> Result<Automaton, Unusable> {
+    let too_large = Unusable::RuleTooLarge { rule, bytes_max: RULE_TABLE_BYTES_MAX };
+    let config =
+        thompson::Config::new().utf8(false).which_captures(WhichCaptures::None).nfa_size_limit(Some(NFA_BYTES_MAX));
+    let nfa = thompson::Compiler::new().configure(config).build_from_hir(hir).map_err(|_| too_large.clone())?;
+    let config = dense::Config::new()
+        .start_kind(StartKind::Anchored)
+        .match_kind(MatchKind::All)
+        .accelerate(false)
+        .dfa_size_limit(Some(RULE_TABLE_BYTES_MAX))
+        .determinize_size_limit(Some(RULE_TABLE_BYTES_MAX));
+    let dfa = dense::Builder::new().configure(config).build_from_nfa(&nfa).map_err(|_| too_large)?;
+    Ok(taken_apart(&dfa, not_before))
+}
+
+fn taken_apart(dfa: &dense::DFA<Vec<u32>>, not_before: ByteSet) -> Automaton {
+    let classes_of = |byte: u8| (dfa.byte_classes().get(byte), not_before.contains(byte));
+    let (mut known, mut sample, mut classes) = (HashMap::default(), Vec::new(), Box::new([0_u8; 256]));
+    for (byte, class) in (0..=u8::MAX).zip(classes.iter_mut()) {
+        *class = *known.entry(classes_of(byte)).or_insert_with(|| {
+            sample.push(byte);
+            (sample.len() - 1) as u8
+        });
+    }
+    let mut copy = Copy { dfa, not_before, sample, numbers: HashMap::default(), waiting: Vec::new(), next: Vec::new() };
+    let mut start = |before: Option<u8>| {
+        let config = start::Config::new().anchored(Anchored::Yes).look_behind(before);
+        dfa.start_state(&config).map_or(NOWHERE, |state| copy.number_of(state))
+    };
+    let mut starts = Box::new([NOWHERE; NOTHING + 1]);
+    for (before, first) in (0..=u8::MAX).map(Some).chain([None]).zip(starts.iter_mut()) {
+        *first = start(before);
+    }
+    let mut states = Vec::new();
+    while let Some(state) = copy.waiting.get(states.len()).copied() {
+        states.push(copy.row(state));
+    }
+    let columns = copy.sample.len();
+    trimmed(classes, columns, &copy.next, states, &starts)
+}
+
+/// An automaton that is being copied.
+struct Copy<'d> {
+    dfa: &'d dense::DFA<Vec<u32>>,
+    not_before: ByteSet,
+    /// A byte of each class.
+    sample: Vec<u8>,
+    numbers: HashMap<StateID, u32>,
+    /// All states, in the order of their numbers.
+    waiting: Vec<StateID>,
+    next: Vec<u32>,
+}
+
+impl Copy<'_> {
+    fn number_of(&mut self, state: StateID) -> u32 {
+        if self.dfa.is_dead_state(state) {
+            return NOWHERE;
+        }
+        let waiting = &mut self.waiting;
+        *self.numbers.entry(state).or_insert_with(|| {
+            waiting.push(state);
+            (waiting.len() - 1) as u32
         })
-        .collect()
+    }
+
+    /// Adds the row of a state, and says what it has found before which class.
+    fn row(&mut self, state: StateID) -> Found {
+        let mut ahead = Vec::with_capacity(self.sample.len() + 1);
+        for index in 0..self.sample.len() {
+            let Some(byte) = self.sample.get(index).copied() else { break };
+            let to = self.dfa.next_state(state, byte);
+            ahead.push(self.dfa.is_match_state(to) && !self.not_before.contains(byte));
+            let number = self.number_of(to);
+            self.next.push(number);
+        }
+        ahead.push(self.dfa.is_match_state(self.dfa.next_eoi_state(state)));
+        let sure = ahead.iter().all(|found| *found);
+        if sure || ahead.iter().all(|found| !found) {
+            ahead.clear();
+        }
+        Found { sure, ahead, alive: false }
+    }
 }
 
-/// The first rule that is too large by itself.
-fn too_large(owners: &[u32], bodies: &[Hir], alone: bool) -> Option<usize> {
-    let too_large = |body: &&Hir| automaton(std::slice::from_ref(*body), alone, RULE_TABLE_BYTES_MAX).is_none();
-    let (owner, _) = owners.iter().zip(bodies).find(|(_, body)| too_large(body))?;
-    Some(*owner as usize)
-}
-
-fn automaton(bodies: &[Hir], alone: bool, bytes_max: usize) -> Option<dense::DFA<Vec<u32>>> {
-    let nfa = thompson::Compiler::new()
-        .configure(
-            thompson::Config::new()
-                .utf8(false)
-                .which_captures(WhichCaptures::None)
-                .nfa_size_limit(Some(NFA_BYTES_MAX.saturating_mul(bodies.len()))),
-        )
-        .build_many_from_hir(bodies)
-        .ok()?;
-    dense::Builder::new()
-        .configure(
-            dense::Config::new()
-                .start_kind(StartKind::Anchored)
-                .match_kind(MatchKind::All)
-                .starts_for_each_pattern(alone)
-                .accelerate(false)
-                .dfa_size_limit(Some(bytes_max))
-                .determinize_size_limit(Some(bytes_max)),
-        )
-        .build_from_nfa(&nfa)
-        .ok()
+/// Cuts off what leads nowhere. States that go on come first, then those in which all has been said.
+fn trimmed(
+    classes: Box<[u8; 256]>,
+    columns: usize,
+    next: &[u32],
+    mut states: Vec<Found>,
+    starts: &[u32; NOTHING + 1],
+) -> Automaton {
+    let mut came_from = vec![Vec::new(); states.len()];
+    for (from, row) in next.chunks(columns).enumerate() {
+        let mut before = NOWHERE;
+        for to in row.iter().copied().filter(|to| *to != NOWHERE) {
+            if to != before {
+                came_from.get_mut(to as usize).into_iter().for_each(|all| all.push(from));
+            }
+            before = to;
+        }
+    }
+    let mut waiting = Vec::new();
+    for (at, state) in states.iter_mut().enumerate() {
+        state.alive = !state.ahead.is_empty();
+        if state.alive || state.sure {
+            waiting.push(at);
+        }
+    }
+    while let Some(to) = waiting.pop() {
+        for from in came_from.get(to).into_iter().flatten() {
+            if let Some(state) = states.get_mut(*from).filter(|state| !state.alive) {
+                state.alive = true;
+                waiting.push(*from);
+            }
+        }
+    }
+    let goes_on = states.iter().enumerate().filter(|(_, state)| state.alive).map(|(at, _)| at);
+    let is_last = states.iter().enumerate().filter(|(_, state)| state.sure && !state.alive).map(|(at, _)| at);
+    let kept: Vec<usize> = goes_on.chain(is_last).collect();
+    let mut numbers = vec![NOWHERE; states.len()];
+    for (number, at) in kept.iter().enumerate() {
+        if let Some(place) = numbers.get_mut(*at) {
+            *place = number as u32;
+        }
+    }
+    let number = |at: u32| numbers.get(at as usize).copied().unwrap_or(NOWHERE);
+    let row = |at: &usize| next.get(at * columns..(at + 1) * columns).unwrap_or_default();
+    let alive = |at: &&usize| states.get(**at).is_some_and(|state| state.alive);
+    let next = kept.iter().filter(alive).flat_map(row).map(|to| number(*to)).collect();
+    let starts = Box::new(starts.map(number));
+    let first = starts.first().copied().unwrap_or(NOWHERE);
+    let always = starts.iter().all(|start| *start == first);
+    Automaton {
+        classes,
+        columns,
+        next,
+        states: kept.iter().filter_map(|at| states.get(*at).cloned()).collect(),
+        starts: if always { Starts::Always(first) } else { Starts::ByByte(starts) },
+    }
 }
 
 /// The expression, with boundaries of ASCII words, and able to match something.
-fn parse(rule: usize, pattern: &Arc<str>, unicode: bool) -> Result<Hir, Unusable> {
+pub(super) fn parse(rule: usize, pattern: &str, unicode: bool) -> Result<Hir, Unusable> {
     let last_line = |error: &str| error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
     // An expression that can only match UTF-8 never cuts a character. Without Unicode, its author sees to that.
     let parsed = ParserBuilder::new().unicode(unicode).utf8(unicode).build().parse(pattern);
@@ -156,12 +245,7 @@ fn with_ascii_boundaries(hir: &Hir) -> Hir {
 }
 
 /// What comes to this, whatever stands before.
-fn anywhere(end: Hir) -> Hir {
-    let any = Hir::repetition(regex_syntax::hir::Repetition {
-        min: 0,
-        max: None,
-        greedy: false,
-        sub: Box::new(Hir::dot(regex_syntax::hir::Dot::AnyByte)),
-    });
-    Hir::concat(vec![any, end])
+pub(super) fn anywhere(end: Hir) -> Hir {
+    let any = Repetition { min: 0, max: None, greedy: false, sub: Box::new(Hir::dot(Dot::AnyByte)) };
+    Hir::concat(vec![Hir::repetition(any), end])
 }

@@ -4,8 +4,9 @@ use std::fmt;
 
 use super::{
     Action, Rule, Unusable,
-    automata::build,
-    rule::{Lead, RULES_MAX, TABLE_BYTES_MAX},
+    gate::{Gate, gates},
+    rule::{RULES_MAX, TABLE_BYTES_MAX},
+    scout::Scout,
     table::Table,
     tabulate::tabulate,
 };
@@ -14,7 +15,8 @@ use super::{
 pub struct Engine {
     rules: Box<[Rule]>,
     table: Table,
-    has_contexts: bool,
+    scout: Scout,
+    gates: Vec<Gate>,
 }
 
 impl Engine {
@@ -27,12 +29,12 @@ impl Engine {
         if let Some(rule) = rules.iter().position(|rule| rule.until.is_some() && !masks(rule)) {
             return Err(Unusable::UntilWithoutMask { rule });
         }
-        let table = tabulate(&rules, &build(&rules)?)?;
-        if table.bytes() > TABLE_BYTES_MAX {
+        let gates = gates(&rules);
+        let (table, scout) = tabulate(&rules, &gates)?;
+        if table.bytes() + scout.bytes() > TABLE_BYTES_MAX {
             return Err(Unusable::TooLarge);
         }
-        let has_contexts = rules.iter().any(|rule| matches!(rule.lead, Lead::Context(_)));
-        Ok(Self { rules: rules.into(), table, has_contexts })
+        Ok(Self { rules: rules.into(), table, scout, gates: gates.gates })
     }
 
     /// The rules, by their place.
@@ -44,8 +46,12 @@ impl Engine {
         &self.table
     }
 
-    pub(super) fn has_contexts(&self) -> bool {
-        self.has_contexts
+    pub(super) fn scout(&self) -> &Scout {
+        &self.scout
+    }
+
+    pub(super) fn gates(&self) -> &[Gate] {
+        &self.gates
     }
 }
 

@@ -33,7 +33,7 @@ const PART_BYTES: usize = 4;
 impl Engine {
     /// What it costs.
     pub fn cost(&self) -> Cost {
-        Cost { states: self.table().states(), bytes: self.table().bytes() }
+        Cost { states: self.table().states(), bytes: self.table().bytes() + self.scout().bytes() }
     }
 
     /// What it holds on a text.

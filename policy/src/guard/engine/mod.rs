@@ -26,22 +26,33 @@
 //! alternatives, the byte waits for the one that does.
 //!
 //! # How much it may take
-//! Each byte costs one step of each thread, usually none: there is no backtracking, whatever the patterns. Threads in the same
-//! state share their future, so the first to begin stands for all. What is held is bounded by [`HELD_BYTES_MAX`]: a thread
-//! that holds more is taken for a match and masked for as long as it lives, or blocked. Rules whose tables grow too large are
-//! refused with the reason ([`Unusable`]).
+//! Each byte costs one step of each thread, usually none: there is no backtracking, whatever the patterns. Most bytes are let
+//! go after one look at them and the next (`pairs`); where something may begin, the next few are looked at first, and most of
+//! what might begin does not (`scout`); then contexts are asked for, each once for all rules (`gate`). This makes no difference
+//! but in time: what comes out is what would without, piece by piece, and the tests hold one against the other.
+//!
+//! Threads in the same state share their future, so the first to begin stands for all. What is held is bounded by
+//! [`HELD_BYTES_MAX`]: a thread that holds more is taken for a match and masked for as long as it lives, or blocked. Rules
+//! whose tables grow too large are refused with the reason ([`Unusable`]).
 
 mod automata;
+mod begin;
 mod bytes;
 mod compile;
 mod cost;
 mod filter;
+mod gate;
 mod output;
+mod pairs;
+mod product;
+mod release;
 mod rule;
+mod scout;
 mod selection;
 mod spans;
 mod table;
 mod tabulate;
+mod text;
 mod threads;
 
 #[cfg(test)]
@@ -54,8 +65,8 @@ pub use self::{
     filter::Filter,
     output::{Finding, Output, Piece, Verdict},
     rule::{
-        ARM_STATES_MAX, Action, CONTEXT_BYTES_MAX, Check, HELD_BYTES_MAX, Lead, NFA_BYTES_MAX, RULE_TABLE_BYTES_MAX,
-        RULES_MAX, Rule, TABLE_BYTES_MAX, THREADS_MAX, UNTIL_BYTES_MAX, Until, Unusable,
+        ARM_STATES_MAX, Action, CONTEXT_BYTES_MAX, Check, Contexts, HELD_BYTES_MAX, Lead, NFA_BYTES_MAX,
+        RULE_TABLE_BYTES_MAX, RULES_MAX, Rule, TABLE_BYTES_MAX, THREADS_MAX, UNTIL_BYTES_MAX, Until, Unusable,
     },
     selection::Selection,
 };

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Action, Engine};
+use super::{Action, Engine, table::State};
 
 /// What becomes of a part of the text. Ranges are counted from the beginning of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,53 @@ pub struct Output {
     /// Where this push begins.
     pub(super) pushed_from: u64,
     pub(super) pushed: u64,
+    pub(super) scratch: Scratch,
+}
+
+/// Room that a push works in, so that none is taken for each.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// Rules whose context holds at the byte that is looked at.
+    pub(super) led: Vec<u32>,
+    /// Contexts that hold.
+    pub(super) numbers: Vec<u32>,
+    pub(super) arms: Vec<State>,
+    pub(super) marks: Marks,
+}
+
+/// Which states a byte has led to, for very many.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    pub(super) are_used: bool,
+    slots: Vec<(State, u64)>,
+    round: u64,
+}
+
+/// More than twice as many as can be marked in one round.
+const SLOTS: usize = 4 * super::THREADS_MAX;
+
+impl Marks {
+    pub(super) fn begin(&mut self, are_used: bool) {
+        self.are_used = are_used;
+        self.round += 1;
+    }
+
+    /// Marks a state. `false`: it was marked in this round already.
+    pub(super) fn mark(&mut self, state: State) -> bool {
+        self.slots.resize(SLOTS, (0, 0));
+        let first = (state.wrapping_mul(0x9e37_79b1) >> 7) as usize;
+        for at in (first..first + SLOTS).map(|at| at % SLOTS) {
+            let Some(slot) = self.slots.get_mut(at) else { break };
+            if slot.1 != self.round {
+                *slot = (state, self.round);
+                return true;
+            }
+            if slot.0 == state {
+                return false;
+            }
+        }
+        true
+    }
 }
 
 impl Output {
@@ -109,6 +156,17 @@ impl Output {
             Some(Piece::Pass(last)) if last.end == range.start => last.end = range.end,
             _ => self.pieces.push(Piece::Pass(range)),
         }
+    }
+
+    /// Takes back what was said of this place and of all behind it, but for spans that began before.
+    pub(super) fn cut(&mut self, from: u64) {
+        self.pieces.retain_mut(|piece| match piece {
+            Piece::Pass(range) => {
+                range.end = range.end.min(from);
+                !range.is_empty()
+            }
+            Piece::Mask { range, .. } => range.start < from,
+        });
     }
 
     pub(super) fn mask(&mut self, range: Range<u64>, rule: usize, begins: bool) {

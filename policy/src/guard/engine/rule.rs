@@ -59,8 +59,20 @@ pub enum Lead {
     Anything,
     /// A match of this expression, which ends where the rule's begins.
     Arm(Arc<str>),
-    /// What a function says of the last [`CONTEXT_BYTES_MAX`] bytes, or all if there are fewer.
+    /// What a function says of the last [`CONTEXT_BYTES_MAX`] bytes, or all if there are fewer. Rules that share it are asked
+    /// for once.
     Context(Check),
+    /// One of several contexts, by its number, which are decided in one look.
+    OneOf(Arc<dyn Contexts>, u32),
+}
+
+/// Contexts that are decided in one look at what stands before.
+pub trait Contexts: Send + Sync {
+    /// Whether any of them can hold right behind this byte, or at the beginning of a text. Where none can, none is asked for.
+    fn may_follow(&self, last: Option<u8>) -> bool;
+    /// Adds the numbers of those that hold, given the last [`CONTEXT_BYTES_MAX`] bytes, or all if there are fewer. The order
+    /// does not matter, nor whether one comes twice.
+    fn holding(&self, window: &[u8], holding: &mut Vec<u32>);
 }
 
 /// After a match, everything is masked until this has matched or so many bytes have gone by. Nothing is held meanwhile.

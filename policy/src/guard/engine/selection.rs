@@ -1,6 +1,6 @@
 //! Which rules count: the choice of one tenant or route, made at run time over the table that all share.
 
-use super::{Action, Engine, table::Table};
+use super::{Action, Engine, table::place};
 
 /// Some rule of the selection may yet match.
 pub(super) const ALIVE: u8 = 1;
@@ -28,6 +28,8 @@ pub struct Selection {
     enabled: Box<[bool]>,
     traits: Box<[u8]>,
     wakes: Box<[u8]>,
+    /// What the scout has seen: whether it matters, by its state.
+    scouted: Box<[u8]>,
     /// The longest match that a set of rules can make, by set; empty where no rule of the selection has a bound.
     longest: Box<[u64]>,
 }
@@ -51,10 +53,15 @@ impl Engine {
                 of_set(known.reach) | some(known.sure, SURE) | some(known.pending, PENDING)
             })
             .collect();
-        let wakes = wakes(table, &enabled, &traits);
+        let scouted = self.scout().seen().iter().map(|seen| {
+            let enough = if seen.is_enough { SURE } else { 0 };
+            if of_set(seen.rules) & ALIVE == 0 { 0 } else { ALIVE | enough }
+        });
+        let scouted: Box<[u8]> = scouted.collect();
+        let wakes = self.wakes(&traits, &scouted);
         let bounded = self.rules().iter().zip(&enabled).any(|(rule, on)| *on && rule.length_max.is_some());
         let longest = if bounded { of_sets.into_iter().map(|(_, longest)| longest).collect() } else { Box::default() };
-        Selection { enabled, traits, wakes, longest }
+        Selection { enabled, traits, wakes, scouted, longest }
     }
 
     fn of_set(&self, enabled: &[bool], set: u32) -> (u8, u64) {
@@ -71,20 +78,21 @@ impl Engine {
             (traits | ALIVE | acts | distinct, longest.max(length))
         })
     }
-}
 
-fn wakes(table: &Table, enabled: &[bool], traits: &[u8]) -> Box<[u8]> {
-    let matters = |state: &u32| traits.get(*state as usize).is_some_and(|traits| traits & (ALIVE | SURE) != 0);
-    let on = |rule: &u32| enabled.get(*rule as usize).copied().unwrap_or(false);
-    let flag = |is, flag| if is { flag } else { 0 };
-    let places = (0..table.kinds as u8).flat_map(|kind| (0..=u8::MAX).map(move |byte| (kind, byte)));
-    places
-        .map(|(kind, byte)| {
-            flag(table.begins(kind, byte).iter().any(matters), WAKES_BODY)
-                | flag(table.arm_begins(kind, byte).iter().any(matters), WAKES_ARM)
-                | flag(table.led_begins(kind, byte).iter().any(on), WAKES_LED)
-        })
-        .collect()
+    fn wakes(&self, traits: &[u8], scouted: &[u8]) -> Box<[u8]> {
+        let table = self.table();
+        let matters = |state: &u32| traits.get(*state as usize).is_some_and(|traits| traits & (ALIVE | SURE) != 0);
+        let flag = |is, flag| if is { flag } else { 0 };
+        let places = (0..table.kinds as u16).flat_map(|kind| (0..=u8::MAX).map(move |byte| (kind, byte)));
+        places
+            .map(|(kind, byte)| {
+                let led = self.scout().first(kind, byte) as usize;
+                flag(table.begins.after(kind, byte).iter().any(matters), WAKES_BODY)
+                    | flag(table.arm_begins.after(kind, byte).iter().any(matters), WAKES_ARM)
+                    | flag(scouted.get(led).is_some_and(|seen| *seen != 0), WAKES_LED)
+            })
+            .collect()
+    }
 }
 
 impl Selection {
@@ -97,8 +105,13 @@ impl Selection {
     }
 
     /// What may begin with this byte.
-    pub(super) fn wakes(&self, kind: u8, byte: u8) -> u8 {
-        self.wakes.get(usize::from(kind) * 256 + usize::from(byte)).copied().unwrap_or_default()
+    pub(super) fn wakes(&self, kind: u16, byte: u8) -> u8 {
+        self.wakes.get(place(kind, byte)).copied().unwrap_or_default()
+    }
+
+    /// What the scout has seen in a state: nothing that matters, [`ALIVE`], or enough too ([`SURE`]).
+    pub(super) fn scouted(&self, state: u32) -> u8 {
+        self.scouted.get(state as usize).copied().unwrap_or_default()
     }
 
     /// The longest match of any rule in this set, in bytes.

@@ -52,6 +52,11 @@ impl Growing {
         self.0.is_empty()
     }
 
+    /// Gives back what is not needed now.
+    pub(super) fn rest(&mut self) {
+        self.0.shrink_to(0);
+    }
+
     /// Adds a match. None that was added before ends later.
     pub(super) fn add(&mut self, rule: usize, range: Range<u64>, told: &mut Vec<Finding>) {
         let mut finding = Finding { rule, range };

@@ -1,37 +1,61 @@
-//! One table for all automata, without states from which no match can be reached.
+//! One table for all automata.
 //!
-//! The automata of `regex-automata` tell of a match one byte late, since they may have to look at it. Here a state knows which
-//! rules have matched *whatever follows* (`sure`), and which have matched if a certain class of byte follows (`ahead`), so
-//! that nothing is held for a byte that does not matter.
+//! A state has a row of its own width: the classes of bytes that *it* tells apart, by a map that it shares with others. Tables
+//! of hundreds of rules are a tenth as large so, and what a text walks through stays in the cache.
 
 use foldhash::HashMap;
 
-/// A row of the table; [`DEAD`] has none.
+use super::{automata::NOTHING, pairs::Pairs};
+
+/// A place in the table.
 pub(super) type State = u32;
 /// The state from which nothing can be reached.
 pub(super) const DEAD: State = 0;
 /// A set of rules that has been seen before.
 pub(super) type SetId = u32;
-/// What stands before the text.
-const NOTHING: usize = 256;
 
 /// Sets of rules, each once. The first is empty.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sets {
     sets: Vec<Box<[u32]>>,
     known: HashMap<Box<[u32]>, SetId>,
 }
 
 impl Sets {
-    /// The number of a set, whose rules are in order.
-    pub(super) fn id_of(&mut self, set: Vec<u32>) -> SetId {
-        let set = set.into_boxed_slice();
-        let next = self.sets.len() as SetId;
-        let id = *self.known.entry(set.clone()).or_insert(next);
-        if id == next {
-            self.sets.push(set);
+    pub(super) fn new() -> Self {
+        let mut sets = Self { sets: Vec::new(), known: HashMap::default() };
+        sets.id_of(Vec::new());
+        sets
+    }
+
+    /// The number of a set, in any order.
+    pub(super) fn id_of(&mut self, mut set: Vec<u32>) -> SetId {
+        set.sort_unstable();
+        set.dedup();
+        if let Some(id) = self.known.get(set.as_slice()) {
+            return *id;
         }
+        let (id, set) = (self.sets.len() as SetId, set.into_boxed_slice());
+        self.known.insert(set.clone(), id);
+        self.sets.push(set);
         id
+    }
+
+    /// The number of what is in any of these sets.
+    pub(super) fn union(&mut self, ids: impl Iterator<Item = SetId>) -> SetId {
+        let mut one = 0;
+        let mut all = Vec::new();
+        for id in ids.filter(|id| *id != 0) {
+            if one == 0 {
+                one = id;
+            } else if id != one && all.is_empty() {
+                all.extend_from_slice(self.rules(one));
+            }
+            if id != one {
+                all.extend_from_slice(self.rules(id));
+            }
+        }
+        if all.is_empty() { one } else { self.id_of(all) }
     }
 
     /// Its rules, in order.
@@ -41,6 +65,10 @@ impl Sets {
 
     pub(super) fn len(&self) -> usize {
         self.sets.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.sets.iter().map(|set| set.len() * 8 + 64).sum()
     }
 }
 
@@ -57,79 +85,126 @@ pub(super) struct Knowledge {
     pub(super) pending: SetId,
 }
 
+/// Where a state goes from here.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Row {
+    /// Where its row begins.
+    pub(super) base: u32,
+    /// Where the map begins that says the place of a byte in it.
+    pub(super) map: u32,
+}
+
+/// Which of the bytes a state tells apart.
+#[derive(Debug, Default)]
+pub(super) struct Maps {
+    places: Vec<u8>,
+    widths: Vec<usize>,
+    known: HashMap<Box<[u8; 256]>, u32>,
+}
+
+impl Maps {
+    /// The number of a map, by the class of each byte.
+    pub(super) fn id_of(&mut self, classes: &[u8; 256], width: usize) -> u32 {
+        if let Some(map) = self.known.get(classes) {
+            return *map;
+        }
+        let map = self.widths.len() as u32;
+        self.known.insert(Box::new(*classes), map);
+        self.places.extend_from_slice(classes);
+        self.widths.push(width);
+        map
+    }
+
+    pub(super) fn width(&self, map: u32) -> usize {
+        self.widths.get(map as usize).copied().unwrap_or_default()
+    }
+
+    pub(super) fn classes(&self, map: u32) -> &[u8] {
+        let base = map as usize * 256;
+        self.places.get(base..base + 256).unwrap_or_default()
+    }
+}
+
 /// All automata of an engine.
+#[derive(Debug)]
 pub(super) struct Table {
-    pub(super) classes: Box<[u8; 256]>,
-    /// Columns: one for each class of bytes, and one more for the end of the text.
-    pub(super) columns: usize,
+    pub(super) maps: Maps,
+    pub(super) rows: Vec<Row>,
     pub(super) next: Vec<State>,
     pub(super) states: Vec<Knowledge>,
+    /// Of each state that has one: the rules that match at the end of the text, and before each class.
     pub(super) ahead: Vec<SetId>,
     pub(super) sets: Sets,
     /// What matters of the byte before, by byte.
-    pub(super) behind: Box<[u8; 257]>,
+    pub(super) behind: Box<[u16; NOTHING + 1]>,
     pub(super) kinds: usize,
+    /// Whether it is part of a word, by kind.
+    pub(super) in_word: Vec<bool>,
     /// States after the first byte, by what stands before and the byte.
-    pub(super) begins: Vec<Box<[State]>>,
-    pub(super) arm_begins: Vec<Box<[State]>>,
-    /// Rules with a context that may begin, by what stands before and the byte.
-    pub(super) led_begins: Vec<Box<[u32]>>,
-    pub(super) led: HashMap<(u32, u8), State>,
-    pub(super) ends: HashMap<(u32, u8), State>,
+    pub(super) begins: Begins,
+    pub(super) arm_begins: Begins,
+    pub(super) pairs: Pairs,
+    /// The first states of rules with a lead and of ends, by rule and what stands before.
+    pub(super) led: Vec<State>,
+    pub(super) ends: Vec<State>,
+}
+
+/// States after the first byte.
+#[derive(Debug, Default)]
+pub(super) struct Begins {
+    /// By what stands before and the byte, of each of some groups.
+    pub(super) states: Vec<State>,
+    pub(super) groups: usize,
+}
+
+impl Begins {
+    pub(super) fn after(&self, kind: u16, byte: u8) -> &[State] {
+        let at = place(kind, byte) * self.groups;
+        self.states.get(at..at + self.groups).unwrap_or_default()
+    }
 }
 
 impl Table {
-    pub(super) fn class(&self, byte: u8) -> usize {
-        usize::from(self.classes.get(usize::from(byte)).copied().unwrap_or_default())
-    }
-
-    /// The column of the end of the text.
-    pub(super) fn end_of_text(&self) -> usize {
-        self.columns.saturating_sub(1)
-    }
-
-    pub(super) fn step(&self, state: State, class: usize) -> State {
-        self.next.get(state as usize * self.columns + class).copied().unwrap_or(DEAD)
+    pub(super) fn step(&self, state: State, byte: u8) -> State {
+        let row = self.rows.get(state as usize).copied().unwrap_or_default();
+        let class = self.maps.places.get(row.map as usize * 256 + usize::from(byte)).copied().unwrap_or_default();
+        self.next.get(row.base as usize + usize::from(class)).copied().unwrap_or(DEAD)
     }
 
     pub(super) fn knowledge(&self, state: State) -> Knowledge {
         self.states.get(state as usize).copied().unwrap_or_default()
     }
 
-    /// The rules that match here if this class follows, beyond those that match whatever follows.
-    pub(super) fn ahead(&self, state: State, class: usize) -> &[u32] {
-        match self.knowledge(state).ahead {
-            0 => &[],
-            place => {
-                let set = self.ahead.get((place as usize - 1) * self.columns + class);
-                self.sets.rules(set.copied().unwrap_or_default())
-            }
+    /// The rules that match here if this byte follows, or nothing, beyond those that match whatever follows.
+    pub(super) fn ahead(&self, state: State, byte: Option<u8>) -> &[u32] {
+        let place = self.knowledge(state).ahead as usize;
+        if place == 0 {
+            return &[];
         }
+        let row = self.rows.get(state as usize).copied().unwrap_or_default();
+        let class = byte.map_or(0, |byte| {
+            let class = self.maps.places.get(row.map as usize * 256 + usize::from(byte));
+            usize::from(class.copied().unwrap_or_default()) + 1
+        });
+        self.sets.rules(self.ahead.get(place + class).copied().unwrap_or_default())
     }
 
     /// What matters of a byte that stands before.
-    pub(super) fn kind(&self, before: Option<u8>) -> u8 {
+    pub(super) fn kind(&self, before: Option<u8>) -> u16 {
         self.behind.get(before.map_or(NOTHING, usize::from)).copied().unwrap_or_default()
     }
 
-    pub(super) fn begins(&self, kind: u8, byte: u8) -> &[State] {
-        self.begins.get(place(kind, byte)).map_or(&[], |states| states)
+    /// Whether what stands before is part of a word.
+    pub(super) fn is_in_word(&self, kind: u16) -> bool {
+        self.in_word.get(usize::from(kind)).copied().unwrap_or_default()
     }
 
-    pub(super) fn arm_begins(&self, kind: u8, byte: u8) -> &[State] {
-        self.arm_begins.get(place(kind, byte)).map_or(&[], |states| states)
+    pub(super) fn led_start(&self, rule: u32, kind: u16) -> State {
+        self.led.get(rule as usize * self.kinds + usize::from(kind)).copied().unwrap_or(DEAD)
     }
 
-    pub(super) fn led_begins(&self, kind: u8, byte: u8) -> &[u32] {
-        self.led_begins.get(place(kind, byte)).map_or(&[], |rules| rules)
-    }
-
-    pub(super) fn led_start(&self, rule: u32, kind: u8) -> State {
-        self.led.get(&(rule, kind)).copied().unwrap_or(DEAD)
-    }
-
-    pub(super) fn end_start(&self, rule: u32, kind: u8) -> State {
-        self.ends.get(&(rule, kind)).copied().unwrap_or(DEAD)
+    pub(super) fn end_start(&self, rule: u32, kind: u16) -> State {
+        self.ends.get(rule as usize * self.kinds + usize::from(kind)).copied().unwrap_or(DEAD)
     }
 
     pub(super) fn states(&self) -> usize {
@@ -137,12 +212,13 @@ impl Table {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let begins = self.begins.iter().chain(&self.arm_begins).map(|states| states.len() * 4 + 16).sum::<usize>();
-        let sets = self.sets.sets.iter().map(|set| set.len() * 8 + 48).sum::<usize>();
-        (self.next.len() + self.ahead.len()) * 4 + self.states.len() * size_of::<Knowledge>() + begins + sets
+        let words = self.next.len() + self.ahead.len() + self.begins.states.len() + self.arm_begins.states.len();
+        let of_states = self.states.len() * (size_of::<Knowledge>() + size_of::<Row>());
+        words * 4 + (self.led.len() + self.ends.len()) * 4 + of_states + self.maps.places.len() * 2 + self.sets.bytes()
     }
 }
 
-fn place(kind: u8, byte: u8) -> usize {
+/// The place of what stands before and a byte.
+pub(super) fn place(kind: u16, byte: u8) -> usize {
     usize::from(kind) * 256 + usize::from(byte)
 }

@@ -1,47 +1,38 @@
 //! One step of everything that is under way in a text.
 
-use std::{borrow::Cow, ops::Range};
+use std::ops::Range;
 
 use super::{
     Action, Engine, Finding, Output, Selection, Verdict,
-    output::slice,
-    rule::{ARM_STATES_MAX, CONTEXT_BYTES_MAX, HELD_BYTES_MAX, Lead, THREADS_MAX},
-    selection::{ALIVE, BLOCKS, DISTINCT, HOLDS, PENDING, SURE, WAKES_ARM, WAKES_BODY, WAKES_LED},
+    rule::{ARM_STATES_MAX, HELD_BYTES_MAX, THREADS_MAX},
+    scout::SCOUTED_BYTES,
+    selection::{ALIVE, DISTINCT, HOLDS, PENDING, SURE, WAKES_ARM, WAKES_BODY},
     spans::{Growing, Spans},
-    table::{DEAD, State, Table},
+    table::{DEAD, State},
+    text::Text,
 };
 
 /// What is the same for all texts.
 pub(super) struct Machine<'m> {
     pub(super) engine: &'m Engine,
     pub(super) selection: &'m Selection,
-}
-
-/// The bytes that can be asked for: kept ones, and those of this push.
-pub(super) struct Text<'t> {
-    pub(super) before: &'t [u8],
-    pub(super) before_from: u64,
-    pub(super) here: &'t [u8],
-    pub(super) here_from: u64,
-}
-
-impl Text<'_> {
-    fn of(&self, range: &Range<u64>) -> Cow<'_, [u8]> {
-        if range.start >= self.here_from {
-            return slice(self.here, self.here_from, range).into();
-        }
-        [slice(self.before, self.before_from, range), slice(self.here, self.here_from, range)].concat().into()
-    }
+    /// Whether the next few bytes are looked at before anything begins.
+    pub(super) scouts: bool,
 }
 
 /// A place where a match may have begun.
 #[derive(Debug, Clone, Copy)]
-struct Thread {
-    state: State,
-    start: u64,
-    /// It has gone on for so long that it is taken for a match as long as it lives.
-    presumed: Option<u32>,
+pub(super) struct Thread {
+    pub(super) start: u64,
+    pub(super) state: State,
+    /// The rule under which it is taken for a match as long as it lives, as it has gone on for so long; or [`NOT`].
+    presumed: u32,
 }
+
+/// It is not taken for a match.
+const NOT: u32 = u32::MAX;
+/// With more threads than this, whether two are in one state is looked up rather than looked for.
+const MARKED_FROM: usize = 16;
 
 /// A match that goes on until an end is found.
 #[derive(Debug, Clone, Copy)]
@@ -57,17 +48,23 @@ struct Region {
     is_over: bool,
 }
 
+/// All there is to know of a text while nothing is under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rest {
+    pub(super) at: u64,
+    kind: u16,
+    open: bool,
+}
+
 /// Everything that is under way in a text.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Threads {
     /// Bytes that have come.
     pub(super) at: u64,
-    kind: u8,
+    pub(super) kind: u16,
     /// By start.
-    alive: Vec<Thread>,
-    stepped: Vec<Thread>,
+    pub(super) alive: Vec<Thread>,
     arms: Vec<State>,
-    stepped_arms: Vec<State>,
     /// Rules whose arm has ended here.
     armed: Vec<u32>,
     regions: Vec<Region>,
@@ -76,21 +73,24 @@ pub(super) struct Threads {
     pub(super) verdict: Verdict,
 }
 
+/// Threads and arms of a text that holds nothing keep room for so many at most.
+const ROOM_AT_REST: usize = 4;
+
 impl Threads {
-    pub(super) fn new(table: &Table) -> Self {
-        Self {
-            at: 0,
-            kind: table.kind(None),
-            alive: Vec::new(),
-            stepped: Vec::new(),
-            arms: Vec::new(),
-            stepped_arms: Vec::new(),
-            armed: Vec::new(),
-            regions: Vec::new(),
-            spans: Spans::default(),
-            growing: Growing::default(),
-            verdict: Verdict::Pass,
-        }
+    /// Those of a text of which nothing has come, behind what stands before it.
+    pub(super) fn behind(kind: u16) -> Self {
+        Self { kind, ..Self::default() }
+    }
+
+    /// Those of a text of which nothing is under way after so many bytes.
+    pub(super) fn at_rest(rest: Rest) -> Self {
+        let spans = Spans { gone: rest.at, open: rest.open, ahead: Vec::new() };
+        Self { at: rest.at, kind: rest.kind, spans, ..Self::default() }
+    }
+
+    /// What there is to know of a text of which nothing is under way.
+    pub(super) fn as_rest(&self) -> Option<Rest> {
+        self.is_idle().then_some(Rest { at: self.at, kind: self.kind, open: self.spans.open })
     }
 
     /// Whether only a byte that begins something can matter.
@@ -103,59 +103,59 @@ impl Threads {
             && self.spans.gone == self.at
     }
 
-    /// Lets bytes go at which nothing begins, and returns the others.
-    pub(super) fn skip<'t>(&mut self, machine: &Machine<'_>, bytes: &'t [u8], output: &mut Output) -> &'t [u8] {
-        let table = machine.engine.table();
-        let mut kind = self.kind;
-        let begins = |byte: &u8| {
-            let wakes = machine.selection.wakes(kind, *byte) != 0;
-            if !wakes {
-                kind = table.kind(Some(*byte));
-            }
-            wakes
-        };
-        let quiet = bytes.iter().position(begins).unwrap_or(bytes.len());
-        self.kind = kind;
-        if quiet > 0 {
-            output.pass(self.at..self.at + quiet as u64);
-            self.at += quiet as u64;
-            self.spans.gone = self.at;
-            self.spans.open = false;
+    /// Gives back what was taken for much that was under way at once.
+    pub(super) fn rest(&mut self) {
+        if self.is_idle() {
+            self.alive.shrink_to(ROOM_AT_REST);
+            self.arms.shrink_to(ROOM_AT_REST);
+            self.armed.shrink_to(ROOM_AT_REST);
+            self.regions.shrink_to(0);
+            self.spans.ahead.shrink_to(0);
+            self.growing.rest();
         }
-        bytes.get(quiet..).unwrap_or_default()
     }
 
-    /// Takes one byte.
-    pub(super) fn take(&mut self, machine: &Machine<'_>, text: &Text<'_>, byte: u8, output: &mut Output) {
-        let class = machine.engine.table().class(byte);
-        self.settle(machine, text, class, output);
+    /// Takes one byte, with which these things may begin.
+    pub(super) fn take(&mut self, machine: &Machine<'_>, text: &Text<'_>, byte: u8, begins: u8, output: &mut Output) {
+        self.settle(machine, text, Some(byte), output);
         if self.verdict != Verdict::Pass {
             return;
         }
-        self.step_threads(machine, text, class, output);
-        self.begin(machine, text, byte, class, output);
+        self.step_threads(machine, text, byte, output);
+        self.begin(machine, text, byte, begins, output);
         // After the threads: what matches up to the end of a region begins no other.
-        self.step_regions(machine, class, output);
-        self.step_arms(machine, byte, class);
+        if !self.regions.is_empty() {
+            self.step_regions(machine, byte, output);
+        }
+        if begins & WAKES_ARM != 0 || !self.arms.is_empty() {
+            self.step_arms(machine, byte, begins, output);
+        }
         if self.verdict != Verdict::Pass {
             return;
         }
         self.at += 1;
         self.kind = machine.engine.table().kind(Some(byte));
-        std::mem::swap(&mut self.alive, &mut self.stepped);
-        std::mem::swap(&mut self.arms, &mut self.stepped_arms);
-        if self.alive.len() > THREADS_MAX || self.arms.len() > ARM_STATES_MAX {
+        if self.is_too_much() {
             self.stop(Verdict::Overrun, output);
             return;
         }
         self.release(machine, output);
-        self.presume(machine, output);
+        if self.at - self.spans.gone > HELD_BYTES_MAX as u64 {
+            self.presume(machine, output);
+        }
         self.tell(output);
+    }
+
+    /// Whether more is under way than is allowed. What a scout may have left out does not count.
+    fn is_too_much(&self) -> bool {
+        let counts = |thread: &&Thread| self.at - thread.start >= SCOUTED_BYTES as u64;
+        self.arms.len() > ARM_STATES_MAX
+            || self.alive.len() > THREADS_MAX && self.alive.iter().filter(counts).count() > THREADS_MAX
     }
 
     /// Takes the end of the text.
     pub(super) fn finish(&mut self, machine: &Machine<'_>, text: &Text<'_>, output: &mut Output) {
-        self.settle(machine, text, machine.engine.table().end_of_text(), output);
+        self.settle(machine, text, None, output);
         if self.verdict != Verdict::Pass {
             return;
         }
@@ -172,80 +172,87 @@ impl Threads {
     }
 
     /// Ends what had to see the next byte, or the end.
-    fn settle(&mut self, machine: &Machine<'_>, text: &Text<'_>, class: usize, output: &mut Output) {
+    fn settle(&mut self, machine: &Machine<'_>, text: &Text<'_>, byte: Option<u8>, output: &mut Output) {
         let (table, selection) = (machine.engine.table(), machine.selection);
         for index in 0..self.alive.len() {
             let Some(Thread { state, start, .. }) = self.alive.get(index).copied() else { break };
             if selection.traits(state) & PENDING != 0 {
-                for rule in table.ahead(state, class) {
+                for rule in table.ahead(state, byte) {
                     self.found(machine, text, *rule, start..self.at, output);
                 }
             }
         }
         for state in &self.arms {
-            let ahead = table.ahead(*state, class).iter();
+            let ahead = table.ahead(*state, byte).iter();
             self.armed.extend(ahead.filter(|rule| selection.counts(**rule)));
         }
-        self.regions.retain(|region| !region.is_over && table.ahead(region.state, class).is_empty());
+        self.regions.retain(|region| !region.is_over && table.ahead(region.state, byte).is_empty());
     }
 
     /// Steps those that were there before this byte.
-    fn step_regions(&mut self, machine: &Machine<'_>, class: usize, output: &mut Output) {
+    fn step_regions(&mut self, machine: &Machine<'_>, byte: u8, output: &mut Output) {
         let table = machine.engine.table();
         let mut regions = std::mem::take(&mut self.regions);
         let at = self.at;
         for region in regions.iter_mut().filter(|region| region.from <= at) {
-            region.state = table.step(region.state, class);
-            region.left -= 1;
+            region.state = table.step(region.state, byte);
+            region.left = region.left.saturating_sub(1);
             self.cover(region.rule, region.start, output);
             region.is_over = region.left == 0 || table.knowledge(region.state).sure != 0;
         }
         self.regions = regions;
     }
 
-    fn step_threads(&mut self, machine: &Machine<'_>, text: &Text<'_>, class: usize, output: &mut Output) {
-        self.stepped.clear();
+    fn step_threads(&mut self, machine: &Machine<'_>, text: &Text<'_>, byte: u8, output: &mut Output) {
+        output.scratch.marks.begin(self.alive.len() > MARKED_FROM);
+        let (table, mut kept) = (machine.engine.table(), 0);
         for index in 0..self.alive.len() {
             let Some(mut thread) = self.alive.get(index).copied() else { break };
-            thread.state = machine.engine.table().step(thread.state, class);
-            self.enter(machine, text, thread, output);
+            thread.state = table.step(thread.state, byte);
+            if self.enters(machine, text, thread, output) && self.is_new(machine, thread.state, kept, output) {
+                if let Some(place) = self.alive.get_mut(kept) {
+                    *place = thread;
+                }
+                kept += 1;
+            }
         }
+        self.alive.truncate(kept);
     }
 
     /// Begins what begins with this byte.
-    fn begin(&mut self, machine: &Machine<'_>, text: &Text<'_>, byte: u8, class: usize, output: &mut Output) {
-        let (table, selection) = (machine.engine.table(), machine.selection);
-        let wakes = selection.wakes(self.kind, byte);
-        let start = self.at;
-        if wakes & WAKES_BODY != 0 {
-            for state in table.begins(self.kind, byte) {
-                self.enter(machine, text, Thread { state: *state, start, presumed: None }, output);
+    fn begin(&mut self, machine: &Machine<'_>, text: &Text<'_>, byte: u8, begins: u8, output: &mut Output) {
+        let (table, start) = (machine.engine.table(), self.at);
+        let one = |threads: &mut Self, state: State, output: &mut Output| {
+            let thread = Thread { start, state, presumed: NOT };
+            let count = threads.alive.len();
+            if threads.enters(machine, text, thread, output) && threads.is_new(machine, state, count, output) {
+                threads.alive.push(thread);
+            }
+        };
+        if begins & WAKES_BODY != 0 {
+            for state in table.begins.after(self.kind, byte) {
+                one(self, *state, output);
             }
         }
         let mut armed = std::mem::take(&mut self.armed);
-        armed.sort_unstable();
-        armed.dedup();
-        if wakes & WAKES_LED != 0 {
-            let window = text.of(&(start.saturating_sub(CONTEXT_BYTES_MAX as u64)..start));
-            let holds = |rule: &&u32| match machine.engine.rules().get(**rule as usize).map(|rule| &rule.lead) {
-                Some(Lead::Context(context)) => selection.counts(**rule) && context(&window),
-                _ => false,
-            };
-            armed.extend(table.led_begins(self.kind, byte).iter().filter(holds));
-        }
-        for rule in armed.drain(..) {
-            let state = table.step(table.led_start(rule, self.kind), class);
-            self.enter(machine, text, Thread { state, start, presumed: None }, output);
+        // Those with a context have been looked for already.
+        armed.append(&mut output.scratch.led);
+        if !armed.is_empty() {
+            armed.sort_unstable();
+            armed.dedup();
+            for rule in armed.drain(..) {
+                one(self, table.step(table.led_start(rule, self.kind), byte), output);
+            }
         }
         self.armed = armed;
     }
 
-    /// Enters the state that a thread has come to with this byte.
-    fn enter(&mut self, machine: &Machine<'_>, text: &Text<'_>, thread: Thread, output: &mut Output) {
-        let Thread { state, start, presumed } = thread;
+    /// Enters the state that a thread has come to with this byte, and says whether it lives on.
+    fn enters(&mut self, machine: &Machine<'_>, text: &Text<'_>, thread: Thread, output: &mut Output) -> bool {
+        let Thread { start, state, presumed } = thread;
         let traits = machine.selection.traits(state);
         if state == DEAD || traits & (ALIVE | SURE) == 0 {
-            return;
+            return false;
         }
         let table = machine.engine.table();
         let known = table.knowledge(state);
@@ -258,37 +265,45 @@ impl Threads {
         // As long as this, it can only match here, if the right byte follows.
         let longest = machine.selection.longest(known.reach);
         if traits & ALIVE == 0 || length > longest || length == longest && traits & PENDING == 0 {
-            return;
+            return false;
         }
-        if let Some(rule) = presumed {
-            self.cover(rule, start, output);
+        if presumed != NOT {
+            self.cover(presumed, start, output);
         } else if traits & HOLDS == 0 && length > HELD_BYTES_MAX as u64 {
             // Nothing waits for it, and so long a match is not looked for.
-            return;
+            return false;
         }
-        // The first to begin finds whatever a later one would, and more.
-        let is_known = traits & DISTINCT == 0 && self.stepped.iter().any(|other| other.state == state);
-        if !is_known {
-            self.stepped.push(thread);
-        }
+        true
     }
 
-    fn step_arms(&mut self, machine: &Machine<'_>, byte: u8, class: usize) {
+    /// Whether no thread before has come to this state. The first to begin finds whatever a later one would, and more.
+    fn is_new(&self, machine: &Machine<'_>, state: State, before: usize, output: &mut Output) -> bool {
+        let is_distinct = machine.selection.traits(state) & DISTINCT != 0;
+        if output.scratch.marks.are_used {
+            return output.scratch.marks.mark(state) || is_distinct;
+        }
+        is_distinct || !self.alive.iter().take(before).any(|other| other.state == state)
+    }
+
+    fn step_arms(&mut self, machine: &Machine<'_>, byte: u8, begins: u8, output: &mut Output) {
         let (table, selection) = (machine.engine.table(), machine.selection);
-        self.stepped_arms.clear();
-        let begun: &[State] =
-            if selection.wakes(self.kind, byte) & WAKES_ARM == 0 { &[] } else { table.arm_begins(self.kind, byte) };
-        let stepped = self.arms.iter().map(|state| table.step(*state, class));
-        for state in stepped.chain(begun.iter().copied()) {
+        let mut stepped = std::mem::take(&mut output.scratch.arms);
+        stepped.clear();
+        let begun: &[State] = if begins & WAKES_ARM == 0 { &[] } else { table.arm_begins.after(self.kind, byte) };
+        let states = self.arms.iter().map(|state| table.step(*state, byte));
+        for state in states.chain(begun.iter().copied()) {
             let traits = selection.traits(state);
             if traits & SURE != 0 {
                 let sure = table.sets.rules(table.knowledge(state).sure).iter();
                 self.armed.extend(sure.filter(|rule| selection.counts(**rule)));
             }
-            if traits & ALIVE != 0 && !self.stepped_arms.contains(&state) {
-                self.stepped_arms.push(state);
+            if traits & ALIVE != 0 && !stepped.contains(&state) {
+                stepped.push(state);
             }
         }
+        self.arms.clear();
+        self.arms.extend_from_slice(&stepped);
+        output.scratch.arms = stepped;
     }
 
     /// A rule has matched.
@@ -342,61 +357,11 @@ impl Threads {
         self.verdict = verdict;
     }
 
-    /// Lets go what has one fate.
-    fn release(&mut self, machine: &Machine<'_>, output: &mut Output) {
-        let selection = machine.selection;
-        let first = |flag: u8| {
-            let mut threads = self.alive.iter();
-            threads.find(|thread| selection.traits(thread.state) & flag != 0).map_or(u64::MAX, |thread| thread.start)
-        };
-        let (holds, blocks) = (first(HOLDS), first(BLOCKS));
-        while self.spans.gone < self.at {
-            let here = self.spans.gone;
-            let Some(span) = self.spans.ahead.first().filter(|span| span.start <= here) else {
-                // INVARIANT: no byte passes at or behind the start of a thread that may yet match.
-                if holds <= here {
-                    return;
-                }
-                let next = self.spans.ahead.first().map_or(u64::MAX, |span| span.start);
-                let end = self.at.min(next).min(holds);
-                output.pass(here..end);
-                (self.spans.gone, self.spans.open) = (end, false);
-                continue;
-            };
-            let (_, first_end, rule) = span.label;
-            let begins = span.start == here;
-            if begins {
-                // A match from before would join it to the span that ends here, and one that blocks would end the text.
-                let joins = self.spans.open && holds < here;
-                if joins || blocks <= here || first_end == self.at && self.may_be_labelled_anew(machine, here, rule) {
-                    return;
-                }
-            }
-            output.mask(here..span.end, rule as usize, begins);
-            (self.spans.gone, self.spans.open) = (span.end, true);
-            self.spans.ahead.remove(0);
-        }
-    }
-
-    /// Whether the next byte may show that an earlier rule matches the same bytes.
-    fn may_be_labelled_anew(&self, machine: &Machine<'_>, start: u64, rule: u32) -> bool {
-        let (table, selection) = (machine.engine.table(), machine.selection);
-        let masks = |rule: &u32| {
-            let action = machine.engine.rules().get(*rule as usize).map(|rule| &rule.action);
-            selection.counts(*rule) && matches!(action, Some(Action::Mask(_)))
-        };
-        let may = |thread: &Thread| {
-            let pending = table.sets.rules(table.knowledge(thread.state).pending);
-            thread.start == start && pending.iter().any(|other| *other < rule && masks(other))
-        };
-        self.alive.iter().any(may)
-    }
-
     /// Takes what holds too much for a match.
     fn presume(&mut self, machine: &Machine<'_>, output: &mut Output) {
         while self.verdict == Verdict::Pass && self.at - self.spans.gone > HELD_BYTES_MAX as u64 {
             let selection = machine.selection;
-            let holds = |thread: &&mut Thread| thread.presumed.is_none() && selection.traits(thread.state) & HOLDS != 0;
+            let holds = |thread: &&mut Thread| thread.presumed == NOT && selection.traits(thread.state) & HOLDS != 0;
             let Some(thread) = self.alive.iter_mut().find(holds) else { return };
             let rules = machine.engine.table().sets.rules(machine.engine.table().knowledge(thread.state).reach);
             let acts = |blocks: bool| {
@@ -412,7 +377,7 @@ impl Threads {
                 let finding = Finding { rule: rule as usize, range };
                 self.stop(Verdict::Block(finding), output);
             } else if let Some(rule) = acts(false) {
-                thread.presumed = Some(rule);
+                thread.presumed = rule;
                 self.spans.add(range.start, range.end, rule);
                 self.growing.add(rule as usize, range, &mut output.findings);
                 self.release(machine, output);

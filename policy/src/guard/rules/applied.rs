@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{AllowedHosts, Context, Rule};
-use crate::guard::engine::{self, Action, ByteSet, Lead, Until};
+use super::{AllowedHosts, Rule, all};
+use crate::guard::engine::{self, Action, ByteSet, Until};
 
 impl Rule {
     /// The same rule for the engine, and what is to be done about what it finds.
@@ -13,10 +13,7 @@ impl Rule {
             unicode: false,
             not_after: ByteSet::of(|byte| self.before.forbids(byte)),
             not_before: ByteSet::of(|byte| self.after.forbids(byte)),
-            lead: match self.context {
-                Context::Any => Lead::Anything,
-                context => Lead::Context(Arc::new(move |window: &[u8]| context.holds(window))),
-            },
+            lead: self.context.lead(all().iter().position(|rule| rule.id == self.id).unwrap_or(usize::MAX)),
             length_max: Some(self.length_max()),
             check: Some(Arc::new(move |candidate: &[u8]| self.check.passes(candidate, &allowed))),
             until: self
@@ -37,7 +34,7 @@ mod tests {
     use super::*;
     use crate::guard::{
         engine::{Engine, Filter, Output},
-        rules::{all, assemble::example},
+        rules::assemble::example,
     };
 
     /// What an engine finds in a text that arrives in pieces of this size; findings that touch are joined, as the marks of

@@ -1,4 +1,7 @@
 //! What must stand before a candidate. It is decided when the candidate begins, so that what lacks it is never held back.
+//! Here each context is decided alone, by the book; `together` decides those of all rules in one look.
+
+mod together;
 
 /// How many bytes before a candidate are looked at.
 pub const CONTEXT_BYTES_MAX: usize = 96;
@@ -9,7 +12,7 @@ const NAME_BYTES_MAX: usize = 32;
 
 /// Where a value stands rather than a word of a sentence: behind a quote, an operator or an opening bracket, at the beginning
 /// of a line, or behind a word like `key`. For what begins as any word does, so that prose is not held back for it.
-pub const VALUE: Context = Context::Other("where a value stands", stands_as_value);
+pub const VALUE: Context = Context::Value;
 
 /// What must stand before a candidate.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +28,8 @@ pub enum Context {
     Behind(&'static [&'static str]),
     /// None of these, right before, in any case.
     NotBehind(&'static [&'static str]),
+    /// Where a value stands: see [`VALUE`].
+    Value,
     /// What a function says of the window, and that in words.
     Other(&'static str, fn(&[u8]) -> bool),
 }
@@ -43,6 +48,7 @@ impl Context {
             Self::Assigned(words) => is_assigned(window, words),
             Self::Behind(ends) => ends.iter().any(|end| ends_with(window, end.as_bytes())),
             Self::NotBehind(ends) => !ends.iter().any(|end| ends_with(window, end.as_bytes())),
+            Self::Value => stands_as_value(window),
             Self::Other(_, holds) => holds(window),
         }
     }
@@ -57,63 +63,109 @@ fn occurrences<'t>(text: &'t [u8], word: &'t [u8]) -> impl Iterator<Item = usize
     text.windows(word.len().max(1)).enumerate().filter(|(_, part)| part.eq_ignore_ascii_case(word)).map(|(at, _)| at)
 }
 
+/// The words behind which a value stands.
+const VALUE_WORDS: [&str; 9] = ["key", "token", "secret", "password", "credential", "bearer", "is", "use", "with"];
+
+/// Whether a value may stand right behind this byte.
+fn may_precede_value(last: Option<u8>) -> bool {
+    matches!(
+        last,
+        None | Some(
+            b'\n'
+                | b'"'
+                | b'\''
+                | b'`'
+                | b'='
+                | b':'
+                | b'>'
+                | b'('
+                | b'['
+                | b'{'
+                | b','
+                | b'@'
+                | b'/'
+                | b'|'
+                | b' '
+                | b'\t'
+        )
+    )
+}
+
 fn stands_as_value(window: &[u8]) -> bool {
-    const WORDS: [&str; 9] = ["key", "token", "secret", "password", "credential", "bearer", "is", "use", "with"];
-    match window.last() {
-        None
-        | Some(b'\n' | b'"' | b'\'' | b'`' | b'=' | b':' | b'>' | b'(' | b'[' | b'{' | b',' | b'@' | b'/' | b'|') => {
-            true
-        }
-        Some(b' ' | b'\t') => {
-            let text = window.trim_ascii_end();
-            text.last().is_none_or(|byte| b"=:>|,".contains(byte))
-                || WORDS.iter().any(|word| {
-                    ends_with(text, word.as_bytes())
-                        && text
-                            .len()
-                            .checked_sub(word.len() + 1)
-                            .and_then(|at| text.get(at))
-                            .is_none_or(|byte| !byte.is_ascii_alphanumeric())
-                })
-        }
-        Some(_) => false,
+    let last = window.last().copied();
+    if !matches!(last, Some(b' ' | b'\t')) {
+        return may_precede_value(last);
+    }
+    let text = window.trim_ascii_end();
+    match text.last().map(u8::to_ascii_lowercase) {
+        None | Some(b'=' | b':' | b'>' | b'|' | b',') => true,
+        Some(letter) => VALUE_WORDS.iter().any(|word| {
+            word.as_bytes().last() == Some(&letter)
+                && ends_with(text, word.as_bytes())
+                && text
+                    .len()
+                    .checked_sub(word.len() + 1)
+                    .and_then(|at| text.get(at))
+                    .is_none_or(|byte| !byte.is_ascii_alphanumeric())
+        }),
     }
 }
 
 fn stands_alone(text: &[u8], word: &[u8]) -> bool {
+    occurrences(text, word).any(|at| stands_alone_at(text, at, at + word.len()))
+}
+
+/// Whether what stands here is a word of its own.
+fn stands_alone_at(text: &[u8], at: usize, end: usize) -> bool {
     let beside = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte < 0x80);
-    occurrences(text, word).any(|at| {
-        let before = at.checked_sub(1).and_then(|at| text.get(at));
-        // In CJK there is no space between words, so a word that begins or ends beyond ASCII has no edge there.
-        let (begins, ends) = (word.first().is_some_and(u8::is_ascii), word.last().is_some_and(u8::is_ascii));
-        (!begins || beside(before)) && (!ends || beside(text.get(at + word.len())))
-    })
+    let before = at.checked_sub(1).and_then(|at| text.get(at));
+    // In CJK there is no space between words, so a word that begins or ends beyond ASCII has no edge there.
+    let begins = text.get(at).is_some_and(u8::is_ascii);
+    let ends = end.checked_sub(1).and_then(|last| text.get(last)).is_some_and(u8::is_ascii);
+    (!begins || beside(before)) && (!ends || beside(text.get(end)))
 }
 
 /// Whether what follows is the value of something whose name has one of the words in it.
 fn is_assigned(window: &[u8], words: &[&str]) -> bool {
-    let is_operator = |byte: &u8| matches!(byte, b'=' | b':' | b'>' | b',' | b'|');
-    let is_between = |byte: &u8| is_operator(byte) || b" \t\r\n\"'`\\?([{-".contains(byte);
-    let between = window.iter().rev().take_while(|byte| is_between(byte)).count();
-    let Some((name, between)) = window.split_at_checked(window.len() - between) else { return false };
-    let name = if between.iter().any(is_operator) {
+    name_assigned_to(window).is_some_and(|name| {
+        words.iter().any(|word| {
+            occurrences(name, word.as_bytes())
+                .any(|at| begins_a_word(name, at) && name.len().saturating_sub(at + word.len()) <= NAME_BYTES_MAX)
+        })
+    })
+}
+
+/// Whether this may stand between a name and its value.
+fn is_between(byte: u8) -> bool {
+    is_operator(byte)
+        || matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b'`' | b'\\' | b'?' | b'(' | b'[' | b'{' | b'-')
+}
+
+fn is_operator(byte: u8) -> bool {
+    matches!(byte, b'=' | b':' | b'>' | b',' | b'|')
+}
+
+/// The name of that to which what follows is assigned.
+fn name_assigned_to(window: &[u8]) -> Option<&[u8]> {
+    let between = window.iter().rev().take_while(|byte| is_between(**byte)).count();
+    let (name, between) = window.split_at_checked(window.len() - between)?;
+    let name = if between.iter().any(|byte| is_operator(*byte)) {
         name
-    } else if ends_with(name, b" is") && !between.is_empty() {
+    } else if !between.is_empty() && matches!(name.last(), Some(b's' | b'S')) && ends_with(name, b" is") {
         name.get(..name.len() - 3).unwrap_or_default()
     } else {
-        return false;
+        return None;
     };
     if between.len() > OPERATOR_BYTES_MAX {
-        return false;
+        return None;
     }
     // The name: back to what cannot stand in one. A space can, for `The Datadog API key is …`.
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-. \t/[]\"'".contains(byte);
-    let length = name.iter().rev().take_while(|byte| is_name(byte)).count();
-    let name = name.get(name.len() - length..).unwrap_or_default();
-    words.iter().any(|word| {
-        occurrences(name, word.as_bytes())
-            .any(|at| begins_a_word(name, at) && name.len().saturating_sub(at + word.len()) <= NAME_BYTES_MAX)
-    })
+    let is_name = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'_' | b'-' | b'.' | b' ' | b'\t' | b'/' | b'[' | b']' | b'"' | b'\'')
+    };
+    let length = name.iter().rev().take_while(|byte| is_name(**byte)).count();
+    name.get(name.len() - length..)
 }
 
 /// Whether a word begins here: `KEY`, `my_key`, `myKey`, but not `monkey`.

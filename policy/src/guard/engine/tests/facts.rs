@@ -4,7 +4,9 @@ use super::{
     super::{Action, ByteSet, Engine, Lead, Rule, Until, Unusable},
     compiled, filtered, said, said_of,
 };
-use crate::guard::engine::{Finding, HELD_BYTES_MAX, Piece, THREADS_MAX, UNTIL_BYTES_MAX, Verdict};
+use crate::guard::engine::{
+    Finding, HELD_BYTES_MAX, Piece, THREADS_MAX, UNTIL_BYTES_MAX, Verdict, scout::SCOUTED_BYTES,
+};
 
 fn mask(id: &str, pattern: &str) -> Rule {
     Rule::new(id, pattern, Action::Mask(format!("[{id}]").into()))
@@ -166,9 +168,9 @@ fn what_would_hold_too_much_is_taken_for_a_match() {
 fn a_text_that_needs_too_much_is_refused() {
     // Each `a` begins another thread, in another state.
     let engine = compiled(vec![mask("wide", "a[a-z]{1,900}!")]);
-    let whole = said_of(&engine, &[b'a'; THREADS_MAX + 1]);
+    let whole = said_of(&engine, &[b'a'; THREADS_MAX + SCOUTED_BYTES]);
     assert_eq!((whole.verdict, whole.text), (Verdict::Overrun, Vec::new()));
-    assert_eq!(said_of(&engine, &[b'a'; THREADS_MAX]).verdict, Verdict::Pass);
+    assert_eq!(said_of(&engine, &[b'a'; THREADS_MAX + SCOUTED_BYTES - 1]).verdict, Verdict::Pass);
 }
 
 #[test]

@@ -1,16 +1,17 @@
 //! Random rules, texts and ways of cutting them.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 
 use super::{
-    super::{Action, Engine, Filter, Output, Verdict},
+    super::{Action, Engine, Filter, Finding, Output, Piece, Verdict},
     Fate, add_fates, compiled,
     expression::expressions,
     oracle::{Model, Truth, truth},
     said,
 };
+use crate::guard::rules::{AllowedHosts, all, assemble::example};
 
 /// How many cases are tried; `GUARD_CASES` says otherwise.
 fn cases(usual: u32) -> ProptestConfig {
@@ -104,6 +105,80 @@ proptest! {
             findings.sort_unstable_by_key(|finding| (finding.rule, finding.range.start));
             prop_assert_eq!(findings, told);
         }
+    }
+}
+
+/// All that comes out of one push after the other, as it is said.
+fn outputs(filter: Filter, parts: &[&[u8]]) -> Vec<(Vec<Piece>, Vec<Finding>, Verdict, usize)> {
+    let (mut filter, mut output) = (filter, Output::default());
+    let mut said = Vec::new();
+    let taken = |filter: &Filter, output: &Output| {
+        (output.pieces.clone(), output.findings.clone(), output.verdict.clone(), filter.held())
+    };
+    for part in parts {
+        filter.push(part, &mut output);
+        said.push(taken(&filter, &output));
+    }
+    filter.finish(&mut output);
+    said.push(taken(&filter, &output));
+    said
+}
+
+proptest! {
+    #![proptest_config(cases(150))]
+
+    #[test]
+    fn a_look_ahead_makes_no_difference(
+        models in models(true),
+        text in texts(60),
+        lengths in prop::collection::vec(1..30_usize, 1..4),
+    ) {
+        let engine = engine(&models);
+        let filter = || Filter::new(engine.clone(), Arc::new(engine.select(|rule| models[rule].counts)));
+        let parts = parts(&text, &lengths);
+        prop_assert_eq!(outputs(filter(), &parts), outputs(filter().without_scouts(), &parts));
+    }
+}
+
+/// What texts are made of on which rules of ours are tried: their examples, and what stands in between.
+fn written() -> Vec<String> {
+    let examples = all().iter().flat_map(|rule| rule.finds.iter().chain(rule.leaves));
+    let examples = examples.filter_map(|written| example(written)).map(|example| example.text);
+    let between = [" ", "\n", ", and ", "key: ", "\"", "the api key is ", "https://", "x", "12", "A", "é", "=="];
+    examples.chain(between.iter().flat_map(|part| vec![(*part).to_owned(); 40])).collect()
+}
+
+fn shipped() -> &'static (Arc<Engine>, Vec<String>) {
+    static SHIPPED: LazyLock<(Arc<Engine>, Vec<String>)> = LazyLock::new(|| {
+        let action = |at: usize| match at % 16 {
+            0 => Action::Block,
+            1 => Action::Flag,
+            _ => Action::Mask("#".into()),
+        };
+        let allowed = Arc::new(AllowedHosts::default());
+        (compiled(all().iter().enumerate().map(|(at, rule)| rule.applied(action(at), &allowed)).collect()), written())
+    });
+    &SHIPPED
+}
+
+proptest! {
+    #![proptest_config(cases(60))]
+
+    #[test]
+    fn a_look_ahead_makes_no_difference_to_the_shipped_rules(
+        parts_of_text in prop::collection::vec(prop::sample::select(&shipped().1[..]), 1..12),
+        lengths in prop::collection::vec(1..200_usize, 1..4),
+        few in 0..8_usize,
+    ) {
+        let (engine, _) = shipped();
+        let text = parts_of_text.concat().into_bytes();
+        // All of them, or some, or those that do not block.
+        let counts = |rule: usize| match few { 0 => rule.is_multiple_of(3), 1..4 => !rule.is_multiple_of(16), _ => true };
+        let filter = || Filter::new(engine.clone(), Arc::new(engine.select(counts)));
+        let parts = parts(&text, &lengths);
+        prop_assert_eq!(outputs(filter(), &parts), outputs(filter().without_scouts(), &parts));
+        let select = || engine.select(counts);
+        prop_assert_eq!(said(engine, select(), [&text[..]]), said(engine, select(), parts));
     }
 }
 

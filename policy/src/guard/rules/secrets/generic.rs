@@ -123,10 +123,13 @@ pub(super) static RULES: &[Rule] = &[
         &["the login page asks for a password then", "password prompt"],
     )
     .context(Context::Other("`machine … login … password`", is_netrc))
-    .edges(Edge::Open, Edge::Open),
+    .edges(Edge::Authority, Edge::Open),
 ];
 
 fn is_netrc(window: &[u8]) -> bool {
+    if !window.trim_ascii_end().ends_with(b"password") {
+        return false;
+    }
     let text = String::from_utf8_lossy(window);
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     text.ends_with([' ', '\n', '\t'])

@@ -1,0 +1,100 @@
+//! What decides whether rules with a context may begin, each thing once however many rules ask for it.
+
+use std::sync::Arc;
+
+use super::rule::{Check, Contexts, Lead, Rule};
+
+/// Decides for some rules.
+pub(super) struct Gate {
+    decides: Decides,
+    /// The rules, by the number of their context.
+    rules: Vec<Vec<u32>>,
+}
+
+enum Decides {
+    Alone(Check),
+    Together(Arc<dyn Contexts>),
+}
+
+/// The gate of a rule that has none.
+const NONE: u16 = u16::MAX;
+
+/// The gates of rules.
+pub(super) struct Gates {
+    pub(super) gates: Vec<Gate>,
+    /// The gate of each rule.
+    pub(super) of: Vec<u16>,
+}
+
+impl Gates {
+    /// Whether a rule may begin right behind this byte, as far as its gate goes.
+    pub(super) fn may_follow(&self, rule: u32, last: Option<u8>) -> bool {
+        let gate = self.of.get(rule as usize).and_then(|gate| self.gates.get(usize::from(*gate)));
+        gate.is_none_or(|gate| gate.may_follow(last))
+    }
+}
+
+/// The gates of rules.
+pub(super) fn gates(rules: &[Rule]) -> Gates {
+    let (mut gates, mut of) = (Vec::<Gate>::new(), Vec::with_capacity(rules.len()));
+    for (index, rule) in rules.iter().enumerate() {
+        let decides = match &rule.lead {
+            Lead::Anything | Lead::Arm(_) => {
+                of.push(NONE);
+                continue;
+            }
+            Lead::Context(check) => (Decides::Alone(check.clone()), 0),
+            Lead::OneOf(contexts, number) => (Decides::Together(contexts.clone()), *number as usize),
+        };
+        let (decides, number) = decides;
+        let place = gates.iter().position(|gate| gate.decides.is(&decides)).unwrap_or(gates.len());
+        if place == gates.len() {
+            gates.push(Gate { decides, rules: Vec::new() });
+        }
+        if let Some(gate) = gates.get_mut(place) {
+            gate.rules.resize(gate.rules.len().max(number + 1), Vec::new());
+            gate.rules.get_mut(number).into_iter().for_each(|rules| rules.push(index as u32));
+        }
+        of.push(place as u16);
+    }
+    Gates { gates, of }
+}
+
+impl Decides {
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Alone(one), Self::Alone(other)) => Arc::ptr_eq(one, other),
+            (Self::Together(one), Self::Together(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl Gate {
+    /// Whether it can be open right behind this byte, or at the beginning of a text.
+    pub(super) fn may_follow(&self, last: Option<u8>) -> bool {
+        match &self.decides {
+            Decides::Alone(_) => true,
+            Decides::Together(contexts) => contexts.may_follow(last),
+        }
+    }
+
+    /// Adds the rules that may begin behind this, some perhaps twice.
+    pub(super) fn open(&self, window: &[u8], numbers: &mut Vec<u32>, rules: &mut Vec<u32>) {
+        let of = |number: usize| self.rules.get(number).into_iter().flatten().copied();
+        match &self.decides {
+            Decides::Alone(holds) => {
+                if holds(window) {
+                    rules.extend(of(0));
+                }
+            }
+            Decides::Together(contexts) => {
+                numbers.clear();
+                contexts.holding(window, numbers);
+                for number in numbers.drain(..) {
+                    rules.extend(of(number as usize));
+                }
+            }
+        }
+    }
+}

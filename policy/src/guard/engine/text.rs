@@ -1,0 +1,36 @@
+//! The bytes of a text that can be asked for.
+
+use std::{borrow::Cow, ops::Range};
+
+use super::{output::slice, rule::CONTEXT_BYTES_MAX};
+
+/// The bytes that can be asked for: kept ones, and those of this push.
+pub(super) struct Text<'t> {
+    pub(super) before: &'t [u8],
+    pub(super) before_from: u64,
+    pub(super) here: &'t [u8],
+    pub(super) here_from: u64,
+}
+
+impl Text<'_> {
+    pub(super) fn of(&self, range: &Range<u64>) -> Cow<'_, [u8]> {
+        let here = slice(self.here, self.here_from, range);
+        if range.start >= self.here_from {
+            return here.into();
+        }
+        let before = slice(self.before, self.before_from, range);
+        if here.is_empty() { before.into() } else { [before, here].concat().into() }
+    }
+
+    /// The last [`CONTEXT_BYTES_MAX`] bytes before this place, or all if there are fewer.
+    pub(super) fn window<'w>(&'w self, at: u64, joined: &'w mut [u8; CONTEXT_BYTES_MAX]) -> &'w [u8] {
+        let range = at.saturating_sub(CONTEXT_BYTES_MAX as u64)..at;
+        let (before, here) = (slice(self.before, self.before_from, &range), slice(self.here, self.here_from, &range));
+        if before.is_empty() || here.is_empty() {
+            return if here.is_empty() { before } else { here };
+        }
+        let length = before.len() + here.len();
+        joined.iter_mut().zip(before.iter().chain(here)).for_each(|(place, byte)| *place = *byte);
+        joined.get(..length).unwrap_or_default()
+    }
+}
