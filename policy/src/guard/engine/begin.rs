@@ -6,7 +6,7 @@ use super::{
     rule::CONTEXT_BYTES_MAX,
     scout::{LED_BYTES, SCOUTED_BYTES},
     selection::{ALIVE, PENDING, SURE, WAKES_ARM, WAKES_BODY, WAKES_LED},
-    table::State,
+    table::{DEAD, State},
     text::Text,
     threads::{Machine, Threads},
 };
@@ -86,14 +86,13 @@ impl Machine<'_> {
     fn lives_on(&self, mut state: State, bytes: &[u8]) -> bool {
         let (table, selection) = (self.engine.table(), self.selection);
         for byte in bytes.iter().take(SCOUTED_BYTES).skip(1) {
-            let traits = selection.traits(state);
-            if traits & (SURE | PENDING) != 0 {
+            if selection.traits(state) & (SURE | PENDING) != 0 {
                 return true;
             }
-            if traits & ALIVE == 0 {
+            state = table.step(state, *byte);
+            if state == DEAD {
                 return false;
             }
-            state = table.step(state, *byte);
         }
         selection.traits(state) & (ALIVE | SURE) != 0
     }

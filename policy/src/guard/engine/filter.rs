@@ -97,6 +97,11 @@ impl Filter {
         (self.threads.at - self.threads.spans.gone) as usize
     }
 
+    /// Memory that it takes: its own, and what it keeps elsewhere.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.tail.capacity() + self.threads.bytes()
+    }
+
     /// The rules, by their place, that what is held waits for; none where nothing is.
     pub fn waits_for(&self) -> Vec<usize> {
         self.threads.wait_for(&Machine { engine: &self.engine, selection: &self.selection, scouts: false })

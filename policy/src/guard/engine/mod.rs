@@ -45,6 +45,7 @@ mod gate;
 mod output;
 mod pairs;
 mod product;
+pub mod reference;
 mod release;
 mod rule;
 mod scout;

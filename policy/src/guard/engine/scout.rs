@@ -11,7 +11,7 @@ use super::{
 };
 
 /// So many bytes are looked at for rules that wait for a context.
-pub(super) const LED_BYTES: usize = 4;
+pub(super) const LED_BYTES: usize = 8;
 /// So many bytes are looked at for any rule. What begins here and lives on is a thread from then on.
 pub(super) const SCOUTED_BYTES: usize = 8;
 

@@ -25,6 +25,11 @@ pub(super) struct Spans {
 }
 
 impl Spans {
+    /// Memory that is kept elsewhere.
+    pub(super) fn bytes(&self) -> usize {
+        self.ahead.capacity() * size_of::<Span>()
+    }
+
     /// Adds a match. None that was added before ends later.
     pub(super) fn add(&mut self, start: u64, end: u64, rule: u32) {
         if end <= self.gone {
@@ -50,6 +55,11 @@ const GROWING_MAX: usize = 64;
 impl Growing {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Memory that is kept elsewhere.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.capacity() * size_of::<Finding>()
     }
 
     /// Gives back what is not needed now.

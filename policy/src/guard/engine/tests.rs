@@ -1,5 +1,5 @@
 //! The engine against the definition: an oracle that knows nothing of automata, on whole texts.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
 
 use std::sync::Arc;
 

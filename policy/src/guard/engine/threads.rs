@@ -103,6 +103,15 @@ impl Threads {
             && self.spans.gone == self.at
     }
 
+    /// Memory that is kept elsewhere.
+    pub(super) fn bytes(&self) -> usize {
+        self.alive.capacity() * size_of::<Thread>()
+            + (self.arms.capacity() + self.armed.capacity()) * size_of::<State>()
+            + self.regions.capacity() * size_of::<Region>()
+            + self.spans.bytes()
+            + self.growing.bytes()
+    }
+
     /// Gives back what was taken for much that was under way at once.
     pub(super) fn rest(&mut self) {
         if self.is_idle() {

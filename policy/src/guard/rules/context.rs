@@ -10,8 +10,9 @@ const OPERATOR_BYTES_MAX: usize = 24;
 /// At most so many bytes between a provider's word and the end of the name: `_API_KEY_FOR_TESTS`.
 const NAME_BYTES_MAX: usize = 32;
 
-/// Where a value stands rather than a word of a sentence: behind a quote, an operator or an opening bracket, at the beginning
-/// of a line, or behind a word like `key`. For what begins as any word does, so that prose is not held back for it.
+/// Where a value stands rather than a word of a sentence: behind `=`, `@` or `/`, behind a quote that stands behind an operator
+/// or a bracket, and where it is assigned to a name like `key`. For what begins as any word does, so that prose is not held
+/// back for it.
 pub const VALUE: Context = Context::Value;
 
 /// What must stand before a candidate.
@@ -63,51 +64,54 @@ fn occurrences<'t>(text: &'t [u8], word: &'t [u8]) -> impl Iterator<Item = usize
     text.windows(word.len().max(1)).enumerate().filter(|(_, part)| part.eq_ignore_ascii_case(word)).map(|(at, _)| at)
 }
 
-/// The words behind which a value stands.
-const VALUE_WORDS: [&str; 9] = ["key", "token", "secret", "password", "credential", "bearer", "is", "use", "with"];
+/// Words of names to which values are assigned that nobody should see.
+const VALUE_NAMES: [&str; 14] = [
+    "key",
+    "apikey",
+    "token",
+    "secret",
+    "password",
+    "credential",
+    "credentials",
+    "bearer",
+    "pat",
+    "auth",
+    "license",
+    "licence",
+    "k",
+    "pwd",
+];
 
 /// Whether a value may stand right behind this byte.
 fn may_precede_value(last: Option<u8>) -> bool {
-    matches!(
-        last,
-        None | Some(
-            b'\n'
-                | b'"'
-                | b'\''
-                | b'`'
-                | b'='
-                | b':'
-                | b'>'
-                | b'('
-                | b'['
-                | b'{'
-                | b','
-                | b'@'
-                | b'/'
-                | b'|'
-                | b' '
-                | b'\t'
-        )
-    )
+    last.is_some_and(|byte| is_between(byte) || matches!(byte, b'@' | b'/'))
 }
 
 fn stands_as_value(window: &[u8]) -> bool {
-    let last = window.last().copied();
-    if !matches!(last, Some(b' ' | b'\t')) {
-        return may_precede_value(last);
-    }
-    let text = window.trim_ascii_end();
-    match text.last().map(u8::to_ascii_lowercase) {
-        None | Some(b'=' | b':' | b'>' | b'|' | b',') => true,
-        Some(letter) => VALUE_WORDS.iter().any(|word| {
-            word.as_bytes().last() == Some(&letter)
-                && ends_with(text, word.as_bytes())
-                && text
-                    .len()
-                    .checked_sub(word.len() + 1)
-                    .and_then(|at| text.get(at))
-                    .is_none_or(|byte| !byte.is_ascii_alphanumeric())
-        }),
+    stands_in_place_of_value(window) || is_assigned(window, &VALUE_NAMES)
+}
+
+/// Whether what is right before says so alone, whatever the name.
+fn stands_in_place_of_value(window: &[u8]) -> bool {
+    let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'' | b'`' | b'\\');
+    let blank = |text: &[u8]| text.trim_ascii_end().len();
+    match window.last() {
+        Some(b'=' | b'@' | b'/') => true,
+        // `the token …`, `Bearer …`
+        Some(b' ' | b'\t') => {
+            let text = window.get(..blank(window)).unwrap_or_default();
+            let word = text.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count();
+            let word = text.get(text.len() - word..).unwrap_or_default();
+            let is_name = |name: &&str| word.eq_ignore_ascii_case(name.as_bytes());
+            text.last() == Some(&b'=') || matches!(word.len(), 5..=11) && VALUE_NAMES.iter().any(|name| is_name(&name))
+        }
+        Some(quote) if is_quote(quote) => {
+            let quotes = window.iter().rev().take_while(|byte| is_quote(byte)).count();
+            let text = window.get(..window.len() - quotes).unwrap_or_default();
+            let text = text.get(..blank(text)).unwrap_or_default();
+            matches!(text.last(), Some(b'=' | b':' | b'(' | b'[' | b'{' | b',' | b'>'))
+        }
+        _ => false,
     }
 }
 
@@ -233,10 +237,38 @@ mod tests {
 
     #[test]
     fn a_value_is_told_from_a_word_of_a_sentence() {
-        for before in ["", "key = ", "\"", "x: ", "(", "\n", "my token ", "the key is ", "a, ", "-H 'Bearer "] {
+        for before in [
+            "key = ",
+            "x = ",
+            "x=",
+            "key: ",
+            "{\"k\":\"",
+            "f('",
+            "my token ",
+            "the key is ",
+            "The key is: `",
+            "-H 'Bearer ",
+            "https://",
+            "the secret:\n```\n",
+        ] {
             assert!(VALUE.holds(before.as_bytes()), "{before}");
         }
-        for before in ["the ", "monkey ", "this ", "a-", "word. ", "(see "] {
+        for before in [
+            "",
+            "\n",
+            "the ",
+            "monkey ",
+            "this ",
+            "a-",
+            "word. ",
+            "(see ",
+            "x: ",
+            "a, ",
+            "\"",
+            "he said: ",
+            "use ",
+            "(",
+        ] {
             assert!(!VALUE.holds(before.as_bytes()), "{before}");
         }
     }

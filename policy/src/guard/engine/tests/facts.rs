@@ -192,3 +192,59 @@ fn a_rule_that_cannot_be_used_says_why() {
     let many = vec![mask("x", "a"); super::super::RULES_MAX + 1];
     assert_eq!(Engine::compile(many).unwrap_err(), Unusable::TooMany);
 }
+
+#[test]
+fn a_filter_takes_little_and_gives_back_what_it_took() {
+    let engine = compiled(vec![mask("ssn", r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b"), mask("wide", "<[a-z]{1,900}>")]);
+    let mut filter = super::Filter::new(engine.clone(), std::sync::Arc::new(engine.everything()));
+    let mut output = super::Output::default();
+    for part in crate::guard::engine::SAMPLE.repeat(4).as_bytes().chunks(5) {
+        filter.push(part, &mut output);
+        assert!(filter.held() > 0 || filter.bytes() <= FILTER_BYTES, "{}", filter.bytes());
+    }
+    // What is held for a while is given back.
+    filter.push(&[b"<".as_slice(), &[b'a'; 900]].concat(), &mut output);
+    assert!(filter.held() > 900 && filter.bytes() < 2 * HELD_BYTES_MAX);
+    filter.push(b" and so on", &mut output);
+    assert!(filter.held() == 0 && filter.bytes() <= FILTER_BYTES, "{}", filter.bytes());
+}
+
+/// Memory of a filter that holds nothing.
+const FILTER_BYTES: usize = 512;
+
+#[test]
+fn patterns_that_blow_up_elsewhere_are_compiled_or_refused() {
+    // Nested quantifiers take one step a byte, like all others.
+    let nested = compiled(vec![mask("nested", "(?:a+)+b"), mask("counted", "(?:a?){30}a{30}c")]);
+    let whole = said_of(&nested, &[b'a'; 4000]);
+    assert_eq!((whole.verdict, whole.text.len()), (Verdict::Pass, 4000));
+    let check = |pattern: &str, expected: &str| {
+        let error = Engine::compile(vec![mask("x", "fine"), mask("x", pattern)]).unwrap_err();
+        assert_eq!((error.rule(), error.to_string().as_str()), (Some(1), expected));
+    };
+    check("a(?=b)", "look-around, including look-ahead and look-behind, is not supported");
+    check(r"(a)\1", "backreferences are not supported");
+    let too_large = "its automaton needs more than 4194304 bytes";
+    // An alternation of 1 MB.
+    let words: Vec<String> = (0..100_000).map(|word| format!("{word:09}")).collect();
+    check(&words.join("|"), too_large);
+    check("(?:[a-z]{1,99}){1,99}x", too_large);
+    check(
+        &format!("{}a{}", "(".repeat(300), ")".repeat(300)),
+        "exceed the maximum number of nested parentheses/brackets (250)",
+    );
+}
+
+#[test]
+fn a_text_that_never_matches_takes_no_more_memory_however_long_it_is() {
+    let rules =
+        || vec![mask("mail", r"[a-z0-9._]+@[a-z]+\.[a-z]{2,}"), mask("word", r"\bsecret\b"), mask("x", "[a-z]{8}!")];
+    let engine = compiled(rules());
+    let mut filter = super::Filter::new(engine.clone(), std::sync::Arc::new(engine.everything()));
+    let (mut output, mut most) = (super::Output::default(), 0);
+    for _ in 0..40_000 {
+        filter.push(b"abxy9", &mut output);
+        most = filter.bytes().max(most);
+    }
+    assert!(most <= 4 * HELD_BYTES_MAX, "{most}");
+}

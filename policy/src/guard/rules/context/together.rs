@@ -7,8 +7,8 @@ use foldhash::HashMap;
 
 use super::{
     super::{Rule, all},
-    Context, NAME_BYTES_MAX, begins_a_word, is_between, may_precede_value, name_assigned_to, stands_alone_at,
-    stands_as_value,
+    Context, NAME_BYTES_MAX, VALUE_NAMES, begins_a_word, is_between, may_precede_value, name_assigned_to,
+    stands_alone_at, stands_in_place_of_value,
 };
 use crate::guard::engine::{Check, Contexts, Lead};
 
@@ -65,7 +65,7 @@ impl Known {
                 _ => &[],
             }))),
             behind: Arc::new(Behind::of(numbered())),
-            value: Arc::new(Value),
+            value: Arc::new(Value(Assigned(Words::new(VALUE_NAMES.iter().map(|name| (0, *name)))))),
             others: others.collect(),
         }
     }
@@ -138,7 +138,7 @@ impl Contexts for Assigned {
     }
 }
 
-struct Value;
+struct Value(Assigned);
 
 impl Contexts for Value {
     fn may_follow(&self, last: Option<u8>) -> bool {
@@ -146,8 +146,10 @@ impl Contexts for Value {
     }
 
     fn holding(&self, window: &[u8], holding: &mut Vec<u32>) {
-        if stands_as_value(window) {
+        if stands_in_place_of_value(window) {
             holding.push(0);
+        } else {
+            self.0.holding(window, holding);
         }
     }
 }
@@ -233,6 +235,9 @@ mod tests {
         fn contexts_are_decided_together_as_each_is_alone(parts in prop::collection::vec(prop::sample::select(parts()), 0..7)) {
             let text = parts.concat();
             let window = window(text.as_bytes());
+            let mut value = Vec::new();
+            KNOWN.value.holding(window, &mut value);
+            prop_assert_eq!(!value.is_empty(), Context::Value.holds(window), "a value behind `{}`", text);
             for contexts in [&*KNOWN.near as &dyn Contexts, &*KNOWN.assigned, &*KNOWN.behind] {
                 let mut holding = Vec::new();
                 contexts.holding(window, &mut holding);

@@ -108,7 +108,7 @@ pub(super) static RULES: &[Rule] = &[
     id(
         "hk-id",
         "Hong Kong: identity card",
-        r"[A-Za-z]{1,2}[0-9]{6}\([0-9Aa]\)",
+        r"[A-Z]{1,2}[0-9]{6}\([0-9A]\)",
         ("mod 11", asia_pacific::hk_id),
         &["HKID «A123456(3)»", "«AB987654(3)»"],
         &["A123456(4)", "A12345(3)"],
