@@ -76,7 +76,7 @@ async fn pasted(line: &str) -> String {
 async fn the_lines_that_the_demo_prints_work_when_pasted() {
     let demo = Demo::start(&["--listen", "127.0.0.1:0"]).await;
     let curls = demo.curls();
-    let [allowed, denied, streamed] = curls[..] else { panic!("not three lines: {}", demo.guide) };
+    let [allowed, denied, streamed, masked, refused] = curls[..] else { panic!("not five lines: {}", demo.guide) };
     let said = pasted(allowed).await;
     assert!(said.contains(r#"{"type":"text","text":"Hello!"}"#), "{said}");
     assert!(said.contains(r#""model":"demo-small""#), "{said}");
@@ -86,6 +86,20 @@ async fn the_lines_that_the_demo_prints_work_when_pasted() {
     assert!(said.contains(r#""object":"chat.completion.chunk""#), "{said}");
     assert!(said.contains(r#""system_fingerprint":"large""#), "the model's name chooses the server: {said}");
     assert!(said.ends_with("data: [DONE]\n\n"), "{said}");
+    // Guardrails, on a stream that flows and on the way in.
+    let said = pasted(masked).await;
+    assert!(!said.contains("eve@") && !said.contains("AKIA"), "{said}");
+    assert!(said.contains("[personal]") && said.contains("[secrets]"), "{said}");
+    assert!(said.matches("data: ").count() > 10 && said.contains("data: [DONE]"), "{said}");
+    assert!(said.contains("output/personal/email=1,output/secrets/aws-access-key-id=1"), "{said}");
+    let said = pasted(refused).await;
+    assert!(said.contains(r#""code":"content_filter""#), "{said}");
+    let explained: Vec<_> = demo.guide.lines().map(str::trim).filter(|line| line.contains(" guard explain ")).collect();
+    let [output, input] = explained[..] else { panic!("not two lines: {}", demo.guide) };
+    let said = pasted(output).await;
+    assert!(said.contains("email") && said.contains("aws-access-key-id"), "{said}");
+    let said = pasted(input).await;
+    assert!(said.contains("injection"), "{said}");
     // And KServe v2, as Triton speaks it.
     let (url, authority, key) = (demo.told("endpoint"), demo.told("authority"), demo.told("key"));
     let infer = r#"{"inputs": [{"name": "INPUT0", "datatype": "FP32", "shape": [3], "data": [1.5, 2, 3]}]}"#;
