@@ -19,6 +19,7 @@ mod documentation;
 mod edge;
 mod examples;
 mod filters;
+mod guard;
 mod hostile;
 mod identity;
 mod inference;
