@@ -5,6 +5,7 @@
 
 mod engines;
 mod policy;
+mod rails;
 mod rules;
 mod service;
 mod targets;

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::policy::Draft;
+use super::{
+    policy::{Draft, Way},
+    rails,
+};
 use crate::{
     compile::status::arc,
     documents::{
@@ -34,7 +37,13 @@ pub(super) struct RuleDraft {
 }
 
 /// The rules of an engine that a rule of a document, written at `path`, means.
-pub(super) fn drafts(rule: &GuardrailRule, path: &str, action: &Action, draft: &mut Draft<'_, '_>) -> Vec<RuleDraft> {
+pub(super) fn drafts(
+    way: Way,
+    rule: &GuardrailRule,
+    path: &str,
+    action: &Action,
+    draft: &mut Draft<'_, '_>,
+) -> Vec<RuleDraft> {
     let mut drafts = Vec::new();
     if let Some(pii) = &rule.pii {
         drafts.extend(personal(pii, path, action));
@@ -57,17 +66,26 @@ pub(super) fn drafts(rule: &GuardrailRule, path: &str, action: &Action, draft: &
     drafts.extend(rule.words.iter().enumerate().map(|(index, word)| {
         written(Rule::word(&rule.name, word, action.clone()), &rule.name, format!("{path}.words[{index}]"))
     }));
+    if let Some(nemo) = &rule.nemo {
+        drafts.extend(rails::drafts(way, rule, nemo, &format!("{path}.nemo"), action, draft));
+    }
     drafts
 }
 
 /// A rule of which an admin wrote the expression.
-fn written(rule: Rule, name: &str, path: String) -> RuleDraft {
+pub(super) fn written(rule: Rule, name: &str, path: String) -> RuleDraft {
     // `not_after` and `not_before` follow from the pattern of a word.
     let key = format!("{name}\0{}\0{:?}\0{}", rule.pattern, rule.action, rule.unicode);
     RuleDraft { name: arc(name), kind: kind_word(name), rule, key, path }
 }
 
-fn shipped(rule: &'static rules::Rule, kind: &str, path: &str, action: &Action, allowed: &[String]) -> RuleDraft {
+pub(super) fn shipped(
+    rule: &'static rules::Rule,
+    kind: &str,
+    path: &str,
+    action: &Action,
+    allowed: &[String],
+) -> RuleDraft {
     let hosts = Arc::new(AllowedHosts::new(allowed.iter().map(String::as_str)));
     RuleDraft {
         name: arc(rule.id),
@@ -78,7 +96,7 @@ fn shipped(rule: &'static rules::Rule, kind: &str, path: &str, action: &Action, 
     }
 }
 
-fn of_set(set: Set) -> impl Iterator<Item = &'static rules::Rule> {
+pub(super) fn of_set(set: Set) -> impl Iterator<Item = &'static rules::Rule> {
     rules::all().iter().copied().filter(move |rule| rule.set == set)
 }
 

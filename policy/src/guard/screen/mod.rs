@@ -237,9 +237,9 @@ pub struct Service {
 /// What a guard elsewhere speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceKind {
-    /// `POST {url}/v1/guardrail/checks` of a NeMo Guardrails server.
+    /// `POST {url}/v1/checks` of a NeMo Guardrails server.
     NemoGuardrails,
-    /// A guard model behind `POST {url}/chat/completions`.
+    /// A guard model behind `POST {url}/chat/completions`; `config` is the form of its verdict.
     OpenAi,
     /// Our own small form.
     Webhook,

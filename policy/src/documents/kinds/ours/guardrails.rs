@@ -39,7 +39,8 @@ object! {
 /// One rule: a name, exactly one detector, an action.
 #[schemars(extend("oneOf" = [
     {"required": ["promptInjection"]}, {"required": ["pii"]}, {"required": ["secrets"]}, {"required": ["exfiltration"]},
-    {"required": ["canaries"]}, {"required": ["patterns"]}, {"required": ["words"]}, {"required": ["service"]}
+    {"required": ["canaries"]}, {"required": ["patterns"]}, {"required": ["words"]}, {"required": ["nemo"]},
+    {"required": ["service"]}
 ]))]
 pub struct GuardrailRule {
     /// Its name: in masks, metrics, audit entries and verdicts.
@@ -62,6 +63,8 @@ pub struct GuardrailRule {
     /// Words.
     #[serde(default)]
     pub words: Vec<String>,
+    /// Rails of a NeMo Guardrails configuration, as rules.
+    pub nemo: Option<NemoRails>,
     /// A guard elsewhere.
     pub service: Option<GuardService>,
     /// What to do.
@@ -142,14 +145,22 @@ pub struct Pattern {
 }}
 
 object! {
+/// Rails of a NeMo Guardrails configuration, as rules: those that look the way that this rule stands for, each of which has
+/// to be exactly a rule.
+pub struct NemoRails {
+    /// A ConfigMap of the same namespace with `config.yml`.
+    pub config_map_ref: ObjectReference,
+}}
+
+object! {
 /// A guard elsewhere.
 pub struct GuardService {
     /// What it speaks.
     pub kind: GuardServiceKind,
-    /// Where it is.
+    /// Where it is: `https`, or `http` on this machine.
     #[schemars(extend("format" = "url"))]
     pub url: String,
-    /// Its configuration's name.
+    /// Its configuration's name; of a guard model the form of its verdict, `llama-guard` (when not said) or `nemoguard`.
     pub config: Option<String>,
     /// Its model's name.
     pub model: Option<String>,
