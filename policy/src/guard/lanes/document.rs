@@ -17,7 +17,7 @@
 
 mod arguments;
 mod logprobs;
-mod patches;
+pub(super) mod patches;
 mod read;
 
 #[cfg(test)]
@@ -245,7 +245,7 @@ impl Said<'_> {
 }
 
 /// Replacements in order, without empty ones and none in another, between characters.
-fn fit(text: &str, mut edits: Vec<(Range<usize>, String)>) -> Vec<(Range<usize>, String)> {
+pub(super) fn fit(text: &str, mut edits: Vec<(Range<usize>, String)>) -> Vec<(Range<usize>, String)> {
     for (range, _) in &mut edits {
         *range = text.floor_char_boundary(range.start)..text.ceil_char_boundary(range.end);
     }
