@@ -7,6 +7,7 @@
 mod api;
 mod blocked;
 mod contained;
+mod content;
 mod document;
 mod flow;
 mod guards;
@@ -24,7 +25,7 @@ pub use self::{
     document::INLINE_BYTES_MAX,
     flow::{AnswerScreen, Passed},
     guards::Guards,
-    input::{Screened, input},
+    input::{Screened, input, refusal_of},
     output::{ANSWER_BYTES_MAX, output},
     secret::{PlaceholderSecret, SecretError},
     tally::{Judged, Tally, Way},
