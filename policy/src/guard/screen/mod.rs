@@ -8,7 +8,10 @@ mod whole;
 
 use std::{sync::Arc, time::Duration};
 
-use super::engine::{Action, Engine, Rule, Selection, Unusable};
+use super::{
+    engine::{Action, Engine, Rule, Selection, Unusable},
+    injection::Source,
+};
 use crate::snapshot::{DocumentId, SecretBytes};
 
 pub use self::{
@@ -211,6 +214,21 @@ pub struct Thresholds {
     pub tool: f32,
     /// What was looked up.
     pub retrieved: f32,
+}
+
+impl Thresholds {
+    /// How the texts of a speaker are scored, and from which score on they count. Where nobody says who speaks, whatever
+    /// counts first.
+    pub fn of(self, speaker: Speaker) -> (Source, f32) {
+        let all = [(Source::User, self.user), (Source::Tool, self.tool), (Source::Retrieved, self.retrieved)];
+        let [user, tool, retrieved] = all;
+        match speaker {
+            Speaker::System | Speaker::User | Speaker::Assistant => user,
+            Speaker::Tool => tool,
+            Speaker::Retrieved => retrieved,
+            Speaker::Unknown => all.into_iter().min_by(|(_, one), (_, other)| one.total_cmp(other)).unwrap_or(user),
+        }
+    }
 }
 
 /// A guard elsewhere.
