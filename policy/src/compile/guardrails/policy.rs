@@ -263,6 +263,7 @@ fn stage(
 ) -> Option<StageDraft> {
     let is_shadow = rule.mode.or(spec.mode) == Some(GuardrailMode::Shadow);
     let action = engine_action(rule, is_shadow);
+    let told = draft.diagnostics.len();
     let rules = rules::drafts(way, rule, path, &action, draft);
     let detector = match rule {
         GuardrailRule { prompt_injection: Some(injection), .. } => Detector::Injection(thresholds(injection)),
@@ -270,7 +271,7 @@ fn stage(
             Detector::Service(Arc::new(service::compile(service, &format!("{path}.service"), draft)?))
         }
         _ if rules.is_empty() => {
-            if rule.canaries.is_empty() && rule.nemo.is_none() {
+            if draft.diagnostics.len() == told {
                 draft.fail(
                     "missing-field",
                     path,

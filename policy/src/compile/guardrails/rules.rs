@@ -11,7 +11,7 @@ use super::{
 use crate::{
     compile::status::arc,
     documents::{
-        Kind,
+        Kind, closest,
         kinds::{
             gateway_api::ObjectReference,
             ours::{ALL_KINDS, Canary, Exfiltration, GuardrailRule, Pii, Secrets},
@@ -49,7 +49,7 @@ pub(super) fn drafts(
         drafts.extend(personal(pii, path, action));
     }
     if let Some(secrets) = &rule.secrets {
-        drafts.extend(credentials(secrets, path, action));
+        drafts.extend(credentials(secrets, path, action, draft));
     }
     if let Some(exfiltration) = &rule.exfiltration {
         drafts.extend(carried_out(exfiltration, path, action));
@@ -106,14 +106,30 @@ fn personal(pii: &Pii, path: &str, action: &Action) -> Vec<RuleDraft> {
     rules.map(|rule| shipped(rule, rule.kind, &format!("{path}.pii"), action, &[])).collect()
 }
 
-fn credentials(secrets: &Secrets, path: &str, action: &Action) -> Vec<RuleDraft> {
+fn credentials(secrets: &Secrets, path: &str, action: &Action, draft: &mut Draft<'_, '_>) -> Vec<RuleDraft> {
+    let ids = || of_set(Set::Secrets).map(|rule| rule.id);
+    let mut is_known = true;
+    for (index, except) in secrets.except.iter().enumerate() {
+        if ids().all(|id| id != except) {
+            is_known = false;
+            let help = match closest(except, ids()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "the page of guardrail rules lists them".to_owned(),
+            };
+            let path = format!("{path}.secrets.except[{index}]");
+            draft.fail("unknown-value", &path, format!("there is no rule `{except}` for secrets"), "not a rule", &help);
+        }
+    }
+    if !is_known {
+        return Vec::new();
+    }
     let rules = of_set(Set::Secrets).filter(|rule| secrets.except.iter().all(|except| except != rule.id));
     rules.map(|rule| shipped(rule, "secret", &format!("{path}.secrets"), action, &[])).collect()
 }
 
 fn carried_out(spec: &Exfiltration, path: &str, action: &Action) -> Vec<RuleDraft> {
     let named = |kind: &str| spec.kinds.is_empty() || spec.kinds.iter().any(|named| named == kind);
-    let rules = of_set(Set::Exfiltration).filter(|rule| named(rule.id));
+    let rules = of_set(Set::Exfiltration).filter(|rule| named(rule.kind));
     let path = format!("{path}.exfiltration");
     rules.map(|rule| shipped(rule, rule.kind, &path, action, &spec.allowed_hosts)).collect()
 }
