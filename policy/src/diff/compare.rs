@@ -399,5 +399,6 @@ fn notes(old: &Side<'_>, new: &Side<'_>) -> Vec<String> {
     };
     notes.extend(gone_or_new(new, old, "is new"));
     notes.extend(gone_or_new(old, new, "is gone"));
+    notes.extend(guardrails::notes(old, new));
     notes
 }
