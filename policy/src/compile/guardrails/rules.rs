@@ -101,7 +101,9 @@ pub(super) fn of_set(set: Set) -> impl Iterator<Item = &'static rules::Rule> {
 }
 
 fn personal(pii: &Pii, path: &str, action: &Action) -> Vec<RuleDraft> {
-    let named = |kind: &str| pii.kinds.iter().any(|named| named == kind || named == ALL_KINDS);
+    // Who asks for whole addresses has their domains.
+    let of_all = |kind: &str| kind != "email-domain";
+    let named = |kind: &str| pii.kinds.iter().any(|named| named == kind || named == ALL_KINDS && of_all(kind));
     let rules = of_set(Set::Pii).filter(|rule| named(rule.kind));
     rules.map(|rule| shipped(rule, rule.kind, &format!("{path}.pii"), action, &[])).collect()
 }

@@ -97,7 +97,8 @@ pub struct PromptInjection {
 object! {
 /// Personal data.
 pub struct Pii {
-    /// Which kinds, as the page of guardrail rules lists them; `all` for all of them.
+    /// Which kinds, as the page of guardrail rules lists them; `all` for all of them. `email` holds about a word of a stream
+    /// back; `email-domain` holds nothing of it, and lets what stands before the `@` show.
     #[schemars(length(min = 1), extend("items" = {"type": "string", "enum": pii_kinds()}))]
     pub kinds: Vec<String>,
 }}
