@@ -82,8 +82,12 @@ fn run(document: &Document, index: usize, case: &PolicyCase, snapshot: &Snapshot
         Ok(asked) => {
             let explanation = decide(asked, snapshot);
             let forwarded = matches!(explanation.outcome, Outcome::Forwarded(_));
-            let said =
-                if forwarded { guardrails::said(explanation.guardrails.as_deref(), &case.request) } else { None };
+            let said = match guardrails::said(explanation.guardrails.as_ref(), document, &case.request) {
+                Err(why) => {
+                    return Outcomes { name, location, verdict: Verdict::Failed(vec![why]), explanation: None };
+                }
+                Ok(said) => said.filter(|_| forwarded),
+            };
             if said.as_ref().is_some_and(|said| said.needs_another(&case.expect)) {
                 let verdict = Verdict::Skipped("a guard elsewhere is not asked here");
                 return Outcomes { name, location, verdict, explanation: None };

@@ -1,27 +1,35 @@
 //! What guardrails make of what a case says, and of what its backend answers.
 //!
-//! An answer comes in pieces, and how it is cut must make no difference: it is taken whole, byte by byte, in every two pieces,
-//! and in some three.
+//! An answer comes in pieces, and how it is cut must make no difference: it is taken whole, byte by byte, in two pieces and in
+//! three ([`cuts`]).
+
+mod cuts;
+mod stream;
+
+use std::{fs, sync::Arc};
 
 use portcullis_policy::{
-    documents::kinds::ours::{CaseRequest, Effect, Expectation},
-    guard::screen::{Direction, Guardrails, Speaker},
+    documents::{
+        Document,
+        kinds::ours::{CaseRequest, Effect, Expectation, RecordedStream},
+    },
+    guard::screen::{Guardrails, Speaker},
 };
 
-use crate::explain::guard::look::{Looked, Looks, Outcome, Screened, look, screened};
+use crate::explain::guard::look::{Looked, Looks, Outcome, look, screened};
 
-/// Ways to cut an answer into three pieces that are tried; of longer ones, these are spread evenly.
-const THREE_PIECES_TRIED: usize = 2_000;
-/// Ways to cut an answer into two pieces that are tried.
-const TWO_PIECES_TRIED: usize = 20_000;
+/// The longest recorded stream, in bytes.
+pub const RECORDED_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// What became of what was said.
 #[derive(Default)]
 pub(super) struct Said {
     /// The stage that says no.
     pub(super) blocked_by: Option<String>,
-    /// What comes out of the last direction that was looked at.
-    text: String,
+    /// The texts that come out of the last direction that was looked at.
+    texts: Vec<String>,
+    /// What comes out as it is sent, where that is more than texts.
+    sent: String,
     /// Stages that found something.
     found: Vec<String>,
     /// Stages that would have asked somebody else.
@@ -30,29 +38,63 @@ pub(super) struct Said {
     differs: Vec<String>,
 }
 
-/// What guardrails make of a case; `None`: it says nothing, and nothing is answered.
-pub(super) fn said(guardrails: Option<&Guardrails>, request: &CaseRequest) -> Option<Said> {
+/// What guardrails make of a case; `None`: it says nothing, and nothing is answered. An error is the case's own.
+pub(super) fn said(
+    guardrails: Option<&Arc<Guardrails>>,
+    document: &Document,
+    request: &CaseRequest,
+) -> Result<Option<Said>, String> {
+    let CaseRequest { say, answer, stream, path, .. } = request;
+    if say.is_none() && answer.is_none() && stream.is_none() {
+        return Ok(None);
+    }
+    if answer.is_some() && stream.is_some() {
+        return Err("`answer` and `stream` are both given".to_owned());
+    }
+    let recorded = stream.as_ref().map(|stream| recorded(document, stream)).transpose()?;
     let mut said = Said::default();
-    let (user, answer) = (request.say.as_deref(), request.answer.as_deref());
-    if user.is_none() && answer.is_none() {
-        return None;
-    }
-    if let Some(user) = user {
-        match guardrails {
-            Some(guardrails) => said.take(look(&guardrails.input, Speaker::User, user)),
-            None => user.clone_into(&mut said.text),
+    let Some(guardrails) = guardrails else {
+        said.texts.extend(answer.as_ref().or(say.as_ref()).cloned());
+        if let Some(recorded) = recorded {
+            said.texts = stream::texts(&recorded);
+            said.sent = String::from_utf8_lossy(&recorded).into_owned();
         }
+        return Ok(Some(said));
+    };
+    if let Some(user) = say {
+        said.take(look(&guardrails.input, Speaker::User, user));
     }
-    if let Some(answer) = answer.filter(|_| said.blocked_by.is_none()) {
-        match guardrails {
-            Some(guardrails) => {
-                said.take(look(&guardrails.output, Speaker::Assistant, answer));
-                said.differs = differences_by_cut(&guardrails.output, answer);
+    if said.blocked_by.is_some() {
+        return Ok(Some(said));
+    }
+    if let Some(answer) = answer {
+        said.take(look(&guardrails.output, Speaker::Assistant, answer));
+        let run = |pieces: &[&[u8]]| screened(&guardrails.output, Speaker::Assistant, answer, pieces.iter().copied());
+        said.differs = cuts::differences(answer.as_bytes(), run, |screened| screened.said.clone());
+    }
+    if let Some(recorded) = recorded {
+        let run = |pieces: &[&[u8]]| stream::screened(guardrails, path, pieces);
+        let whole = run(&[&recorded]);
+        said.differs =
+            cuts::differences(&recorded, run, |streamed| String::from_utf8_lossy(&streamed.sent).into_owned());
+        said.take_stream(guardrails, whole);
+    }
+    Ok(Some(said))
+}
+
+fn recorded(document: &Document, stream: &RecordedStream) -> Result<Vec<u8>, String> {
+    match stream {
+        RecordedStream { events: Some(events), .. } => Ok(events.clone().into_bytes()),
+        RecordedStream { file: Some(file), .. } => {
+            let path = document.beside(file);
+            let cannot = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
+            if fs::metadata(&path).map_err(cannot)?.len() > RECORDED_BYTES_MAX {
+                return Err(format!("`{}` is longer than {RECORDED_BYTES_MAX} bytes", path.display()));
             }
-            None => answer.clone_into(&mut said.text),
+            fs::read(&path).map_err(cannot)
         }
+        RecordedStream { .. } => Err("`stream` names neither `file` nor `events`".to_owned()),
     }
-    Some(said)
 }
 
 impl Said {
@@ -65,17 +107,25 @@ impl Said {
         let asks = looked.stages.iter().filter(|stage| matches!(stage.looks, Looks::Service(_)));
         self.elsewhere.extend(asks.map(|stage| stage.name.to_string()));
         self.found.extend(found.map(|stage| stage.name.to_string()));
-        match looked.outcome {
-            Outcome::Passes { text, .. } => self.text = text,
-            Outcome::Blocked { stage, before } => {
-                self.blocked_by = Some(stage.to_string());
-                self.text = before;
-            }
-            Outcome::Overrun => {
-                self.blocked_by = Some("overrun".to_owned());
-                self.text.clear();
-            }
-        }
+        let (text, blocked_by) = match looked.outcome {
+            Outcome::Passes { text, .. } => (text, None),
+            Outcome::Blocked { stage, before } => (before, Some(stage.to_string())),
+            Outcome::Overrun => (String::new(), Some("overrun".to_owned())),
+        };
+        (self.texts, self.blocked_by) = (vec![text], blocked_by);
+    }
+
+    fn take_stream(&mut self, guardrails: &Guardrails, streamed: stream::Streamed) {
+        let asks = guardrails
+            .output
+            .stages
+            .iter()
+            .filter(|stage| matches!(stage.detector, portcullis_policy::guard::screen::Detector::Service(_)));
+        self.elsewhere.extend(asks.map(|stage| stage.name.to_string()));
+        self.found.extend(streamed.found);
+        self.blocked_by = streamed.blocked_by;
+        self.texts = stream::texts(&streamed.sent);
+        self.sent = String::from_utf8_lossy(&streamed.sent).into_owned();
     }
 
     /// Whether the guardrail that is expected to say something is one that would have to be asked.
@@ -86,7 +136,7 @@ impl Said {
     fn differences(&self, expect: &Expectation) -> Vec<String> {
         let mut differs = self.differs.clone();
         if let Some(wanted) = &expect.guardrail {
-            let got = match expect.decision {
+            let got: Vec<String> = match expect.decision {
                 Effect::Deny => self.blocked_by.iter().cloned().collect(),
                 Effect::Allow => self.found.clone(),
             };
@@ -96,10 +146,13 @@ impl Said {
                 differs.push(format!("expected guardrail {wanted} to {does}, got {got}"));
             }
         }
-        let missing = expect.says.iter().filter(|wanted| !self.text.contains(wanted.as_str()));
-        differs.extend(missing.map(|wanted| format!("expected `{wanted}` to come out, got `{}`", self.text)));
-        let leaked = expect.never_says.iter().filter(|wanted| self.text.contains(wanted.as_str()));
-        differs.extend(leaked.map(|wanted| format!("`{wanted}` comes out: `{}`", self.text)));
+        let texts = self.texts.join("`, `");
+        let says = |wanted: &&String| self.texts.iter().any(|text| text.contains(wanted.as_str()));
+        let missing = expect.says.iter().filter(|wanted| !says(wanted));
+        differs.extend(missing.map(|wanted| format!("expected `{wanted}` to come out, got `{texts}`")));
+        let leaks = |wanted: &&String| says(wanted) || self.sent.contains(wanted.as_str());
+        let leaked = expect.never_says.iter().filter(leaks);
+        differs.extend(leaked.map(|wanted| format!("`{wanted}` comes out: `{texts}`")));
         differs
     }
 }
@@ -111,57 +164,5 @@ pub(super) fn differences(expect: &Expectation, said: Option<&Said>) -> Vec<Stri
         Some(said) => said.differences(expect),
         None if asks => vec!["expected guardrails to look at something, but nothing is said".to_owned()],
         None => Vec::new(),
-    }
-}
-
-/// Cuts a text in many ways; the first of each kind after which it is otherwise is told.
-fn differences_by_cut(direction: &Direction, text: &str) -> Vec<String> {
-    let bytes = text.as_bytes();
-    let whole = screened(direction, Speaker::Assistant, text, [bytes]);
-    let run = |pieces: &[&[u8]]| screened(direction, Speaker::Assistant, text, pieces.iter().copied());
-    let mut differs = Vec::new();
-    let mut check = |got: &Screened, how: String| {
-        let is_otherwise = *got != whole;
-        if is_otherwise {
-            differs.push(format!("{how}, it comes out as `{}`, not as `{}`", got.said, whole.said));
-        }
-        is_otherwise
-    };
-    check(&run(&bytes.chunks(1).collect::<Vec<_>>()), "byte by byte".to_owned());
-    for at in spread(1..bytes.len(), TWO_PIECES_TRIED) {
-        let (first, second) = bytes.split_at_checked(at).unwrap_or((bytes, &[]));
-        if check(&run(&[first, second]), format!("cut at byte {at}")) {
-            break;
-        }
-    }
-    let pairs = bytes.len().saturating_mul(bytes.len());
-    for pair in spread(0..pairs, THREE_PIECES_TRIED) {
-        let (one, other) = (pair / bytes.len().max(1), pair % bytes.len().max(1));
-        let (from, to) = (one.min(other), one.max(other));
-        let (first, rest) = bytes.split_at_checked(from).unwrap_or((bytes, &[]));
-        let (second, third) = rest.split_at_checked(to - from).unwrap_or((rest, &[]));
-        if check(&run(&[first, second, third]), format!("cut at bytes {from} and {to}")) {
-            break;
-        }
-    }
-    differs
-}
-
-/// At most so many numbers of a range, evenly.
-fn spread(range: std::ops::Range<usize>, most: usize) -> impl Iterator<Item = usize> {
-    let step = range.len().div_ceil(most).max(1);
-    range.step_by(step)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_spread_over_all_of_a_range() {
-        assert_eq!(spread(1..4, 10).collect::<Vec<_>>(), [1, 2, 3]);
-        let many: Vec<usize> = spread(0..1_000_000, 2_000).collect();
-        assert!(many.len() <= 2_000 && many.last().is_some_and(|last| *last > 990_000));
-        assert_eq!(spread(1..0, 10).count(), 0);
     }
 }

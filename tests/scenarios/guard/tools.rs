@@ -196,6 +196,46 @@ fn policy_tests_say_what_guardrails_must_do() {
     }
 }
 
+/// An answer as an OpenAI server streams it, with these parts.
+fn stream(parts: &[&str]) -> String {
+    let event = |delta: &str, end: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"choices\":[{{\"index\":0,\"delta\":{{{delta}}},\"finish_reason\":{end}}}]}}\n\n"
+        )
+    };
+    let parts = parts.iter().map(|part| event(&format!("\"content\":\"{part}\""), "null"));
+    format!("{}{}data: [DONE]\n\n", parts.collect::<String>(), event("", "\"stop\""))
+}
+
+#[test]
+fn recorded_streams_are_cut_in_every_way() {
+    let folder = TempDir::new().unwrap();
+    let header = "---\napiVersion: portcullis.dev/v1alpha1\nkind: PolicyTest\nmetadata: {name: recorded}\ncases:\n";
+    fs::create_dir(folder.path().join("recorded")).unwrap();
+    fs::write(folder.path().join("recorded/badge.sse"), stream(&["my badge 55", "5-1", "234 ", "ok"])).unwrap();
+    let output = format!("{OUTPUT}\n  - {{name: ospreys, words: [osprey], action: Block}}");
+    let inline = serde_json::to_string(&stream(&["an osp", "rey"])).unwrap();
+    let right = [
+        case(
+            "stream: {file: recorded/badge.sse}",
+            "decision: Allow, guardrail: numbers, says: ['my badge [numbers] ok'], neverSays: ['555', '234']",
+        ),
+        case(&format!("stream: {{events: {inline}}}"), "decision: Deny, guardrail: ospreys, neverSays: [osp]"),
+    ];
+    write(folder.path(), INPUT, &output, &format!("{header}{}", right.concat()));
+    let (code, said, error) = run(&["test", folder.path().to_str().unwrap()]);
+    assert_eq!((code, error.as_str()), (0, ""), "{said}");
+    assert!(said.ends_with("2 passed, 0 failed\n"), "{said}");
+    let wrong = case("stream: {file: recorded/badge.sse}", "decision: Allow, neverSays: [ok]");
+    write(folder.path(), INPUT, &output, &format!("{header}{wrong}"));
+    let (code, said, _) = run(&["test", folder.path().to_str().unwrap()]);
+    assert!(code == 1 && said.contains("`ok` comes out"), "{said}");
+    let gone = case("stream: {file: gone.sse}", "decision: Allow");
+    write(folder.path(), INPUT, &output, &format!("{header}{gone}"));
+    let (code, said, _) = run(&["test", folder.path().to_str().unwrap()]);
+    assert!(code == 1 && said.contains("cannot read"), "{said}");
+}
+
 #[test]
 fn diff_says_which_guardrails_a_route_gains_and_loses() {
     let old = documents(INPUT, OUTPUT);

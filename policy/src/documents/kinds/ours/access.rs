@@ -274,6 +274,18 @@ pub struct CaseRequest {
     pub say: Option<String>,
     /// What the backend answers; it goes through the guardrails of the output, cut in every way.
     pub answer: Option<String>,
+    /// The event stream that it answers, as it was recorded, instead of `answer`.
+    pub stream: Option<RecordedStream>,
+}}
+
+object! {
+/// An event stream as a server sends it: exactly one.
+#[schemars(extend("oneOf" = [{"required": ["file"]}, {"required": ["events"]}]))]
+pub struct RecordedStream {
+    /// A file; a relative path begins where this document's file is.
+    pub file: Option<String>,
+    /// The stream itself.
+    pub events: Option<String>,
 }}
 
 object! {
