@@ -4,7 +4,7 @@
 //! before all of it was judged. What comes out is judged as it comes: an event stream flows on, and only what may yet become
 //! a match waits. [`Screened`] is the proof that the first half has been done; nothing is forwarded without it.
 
-mod api;
+pub(crate) mod api;
 mod blocked;
 mod contained;
 mod content;

@@ -74,7 +74,7 @@ pub(super) fn said(
     }
     if let Some(recorded) = recorded {
         let run = |pieces: &[&[u8]]| stream::screened(guardrails, path, pieces);
-        let whole = run(&[&recorded]);
+        let whole = run(&[recorded.as_slice()]);
         said.differs =
             cuts::differences(&recorded, run, |streamed| String::from_utf8_lossy(&streamed.sent).into_owned());
         said.take_stream(guardrails, whole);

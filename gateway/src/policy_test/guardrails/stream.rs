@@ -3,13 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use portcullis_policy::guard::{
-    lanes::{
-        shape::Api,
-        stream::{EventStream, Scratch, Step},
-    },
+    lanes::stream::{EventStream, Scratch, Step},
     screen::Guardrails,
 };
 use serde_json::Value;
+
+use crate::screening::api::of_path;
 
 /// What becomes of a stream.
 #[derive(Debug, PartialEq)]
@@ -24,7 +23,7 @@ pub(super) struct Streamed {
 
 /// Screens a stream that comes in these pieces, as an answer to a request for this path.
 pub(super) fn screened(guardrails: &Arc<Guardrails>, path: &str, pieces: &[&[u8]]) -> Streamed {
-    let mut stream = EventStream::new(api(path), guardrails.clone());
+    let mut stream = EventStream::new(of_path(path), guardrails.clone());
     let (mut scratch, mut sent) = (Scratch::default(), Vec::new());
     let mut step = Step::Continue;
     for piece in pieces {
@@ -78,24 +77,6 @@ fn gather(value: &Value, texts: &mut BTreeMap<String, String>, place: String) {
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-/// The API of a path.
-fn api(path: &str) -> Api {
-    let path = path.trim_end_matches('/');
-    if path.ends_with("/chat/completions") {
-        Api::Chat
-    } else if path.ends_with("/completions") {
-        Api::Completions
-    } else if path.ends_with("/responses") {
-        Api::Responses
-    } else if path.ends_with("/messages") {
-        Api::Messages
-    } else if path.ends_with("/generate_stream") {
-        Api::Generate
-    } else {
-        Api::Other
     }
 }
 

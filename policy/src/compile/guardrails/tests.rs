@@ -1,5 +1,5 @@
 //! What policies come to, together.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::float_cmp, reason = "tests")]
 
 use std::sync::Arc;
 

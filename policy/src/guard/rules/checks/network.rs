@@ -25,7 +25,7 @@ pub fn email(text: &[u8]) -> bool {
 
 /// The same of the domain of an address alone.
 pub fn email_domain(text: &[u8]) -> bool {
-    email(&[b"a@", text].concat())
+    email(&[b"a@".as_slice(), text].concat())
 }
 
 /// Whether a local part of an address stands at the end of a text, and `@`.
