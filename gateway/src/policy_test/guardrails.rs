@@ -19,7 +19,7 @@ use portcullis_policy::{
 use crate::explain::guard::look::{Looked, Looks, Outcome, look, screened};
 
 /// The longest recorded stream, in bytes.
-pub const RECORDED_BYTES_MAX: u64 = 4 * 1024 * 1024;
+const RECORDED_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// What became of what was said.
 #[derive(Default)]

@@ -8,7 +8,7 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 use portcullis_policy::guard::{
     engine::Finding,
-    injection::{Scorer, Source},
+    injection::Scorer,
     lanes::document::{Edit, Place, Screener, Settings},
     placeholders::{ConversationKey, Placeholders, Values},
     screen::{By, Detector, Direction, Guardrails, Reaction, Scratch, Speaker, Stage, Thresholds, Whole},
@@ -219,34 +219,16 @@ fn score(direction: &Direction, content: &Content<'_>, found: &mut Vec<(usize, A
     let joined = content.joined();
     let joined = joined.iter().map(|(place, text)| (*place, text.as_str()));
     for (place, text) in content.texts().into_iter().chain(joined) {
-        let Some(source) = source(place.speaker) else { continue };
+        let Some(source) = place.speaker.source() else { continue };
         let mut value = None;
         for (stage, by, thresholds) in &scoring {
             if by.speakers.has(place.speaker) {
                 let value = *value.get_or_insert_with(|| Scorer::shipped().score(text, source).value);
-                if value >= threshold(thresholds, source) {
+                if value >= thresholds.of(source) {
                     found.push((*stage, "prompt-injection".into()));
                 }
             }
         }
-    }
-}
-
-/// Whose words a text counts as. What the operator says is its own, and what the model said has been screened.
-fn source(speaker: Speaker) -> Option<Source> {
-    match speaker {
-        Speaker::User | Speaker::Unknown => Some(Source::User),
-        Speaker::Tool => Some(Source::Tool),
-        Speaker::Retrieved => Some(Source::Retrieved),
-        Speaker::System | Speaker::Assistant => None,
-    }
-}
-
-fn threshold(thresholds: &Thresholds, source: Source) -> f32 {
-    match source {
-        Source::User => thresholds.user,
-        Source::Tool => thresholds.tool,
-        Source::Retrieved => thresholds.retrieved,
     }
 }
 

@@ -7,6 +7,7 @@ use foldhash::HashMap;
 use super::{
     About, Cause, Change, Diff, Direction, NotEnumerated, Witness,
     classes::{Alphabet, classes, covers},
+    guardrails,
     side::{RuleKey, Side, Term},
     solve::{Formula, TooHard, solve},
     universe::{Situation, Universe},

@@ -101,10 +101,10 @@ fn stage_said(stage: &Stage, speaker: Speaker, text: &str, found: Vec<Found>) ->
     let looks = match &stage.detector {
         _ if !stage.speakers.has(speaker) => Looks::Elsewhere,
         Detector::Patterns => Looks::Patterns(found),
-        Detector::Injection(thresholds) => {
-            let (source, counts_from) = thresholds.of(speaker);
-            Looks::Score(Box::new(Scored { explanation: Scorer::shipped().explain(text, source), counts_from }))
-        }
+        Detector::Injection(thresholds) => speaker.source().map_or(Looks::Elsewhere, |source| {
+            let explanation = Scorer::shipped().explain(text, source);
+            Looks::Score(Box::new(Scored { explanation, counts_from: thresholds.of(source) }))
+        }),
         Detector::Service(service) => Looks::Service(service.url.clone()),
     };
     StageSaid {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// What is taken in all of one kind of cuts, in bytes: so that every way is tried for answers of some KiB, and of longer ones as
 /// many as take a few seconds, spread evenly.
-pub const CUT_BYTES_MAX: usize = 16 * 1024 * 1024;
+const CUT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Ways that are tried in any case.
 const CUTS_MIN: usize = 64;
 /// Ways to cut an answer into three pieces that are tried.

@@ -7,9 +7,12 @@ use crate::{
     Snapshot,
     check::check_sources,
     documents::Sources,
-    guard::screen::{
-        Detector, Flow, Guardrails, OnError, Reaction, Scratch, ServiceKind, Sink, Speaker, Tell, Text, UnknownFields,
-        Unscreened,
+    guard::{
+        injection::Source,
+        screen::{
+            Detector, Flow, Guardrails, OnError, Reaction, Scratch, ServiceKind, Sink, Speaker, Tell, Text,
+            UnknownFields, Unscreened,
+        },
     },
 };
 
@@ -188,9 +191,7 @@ fn thresholds_are_those_of_the_document() {
     let guardrails = of(&snapshot(&[policy("own", ROUTE, rules)]), "chat").unwrap();
     let [stage] = guardrails.input.stages.as_slice() else { panic!("{:?}", guardrails.input.stages) };
     let Detector::Injection(thresholds) = &stage.detector else { panic!("{stage:?}") };
-    let of = |speaker| thresholds.of(speaker).1;
-    assert_eq!([of(Speaker::User), of(Speaker::Tool), of(Speaker::Retrieved)], [0.9, 0.5, 0.9]);
-    assert_eq!(of(Speaker::Unknown), 0.5, "whatever counts first");
+    assert_eq!(Source::ALL.map(|source| thresholds.of(source)), [0.9, 0.5, 0.9]);
 }
 
 #[test]

@@ -62,10 +62,14 @@ impl Search<'_> {
             {
                 return Some(witness);
             }
+            // What matches here whatever follows but a few need not be tried with all of them.
+            let mut is_tried = false;
             for byte in bytes(path.len()) {
                 let next = self.step(state, byte);
                 let longer = || [path.as_slice(), &[byte]].concat();
-                if self.matches_before(state, Some(byte)) || self.matches(next) {
+                let matches_here = !is_tried && self.matches_before(state, Some(byte));
+                is_tried |= matches_here;
+                if matches_here || self.matches(next) {
                     tries += 1;
                     if let Some(witness) = self.confirmed(filter, &longer()) {
                         return Some(witness);

@@ -40,6 +40,17 @@ impl Speaker {
     /// All of them.
     pub const ALL: [Self; 6] = [Self::System, Self::User, Self::Tool, Self::Retrieved, Self::Assistant, Self::Unknown];
 
+    /// Whose words its texts count as when they are scored. What the operator says is its own, and what the model said has
+    /// been screened.
+    pub fn source(self) -> Option<Source> {
+        match self {
+            Self::User | Self::Unknown => Some(Source::User),
+            Self::Tool => Some(Source::Tool),
+            Self::Retrieved => Some(Source::Retrieved),
+            Self::System | Self::Assistant => None,
+        }
+    }
+
     /// Its word in documents and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -217,16 +228,12 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    /// How the texts of a speaker are scored, and from which score on they count. Where nobody says who speaks, whatever
-    /// counts first.
-    pub fn of(self, speaker: Speaker) -> (Source, f32) {
-        let all = [(Source::User, self.user), (Source::Tool, self.tool), (Source::Retrieved, self.retrieved)];
-        let [user, tool, retrieved] = all;
-        match speaker {
-            Speaker::System | Speaker::User | Speaker::Assistant => user,
-            Speaker::Tool => tool,
-            Speaker::Retrieved => retrieved,
-            Speaker::Unknown => all.into_iter().min_by(|(_, one), (_, other)| one.total_cmp(other)).unwrap_or(user),
+    /// For texts of this source.
+    pub fn of(self, source: Source) -> f32 {
+        match source {
+            Source::User => self.user,
+            Source::Tool => self.tool,
+            Source::Retrieved => self.retrieved,
         }
     }
 }
