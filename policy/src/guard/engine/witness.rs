@@ -38,7 +38,7 @@ impl Filter {
         let (state, start) = self.threads().holding(self.selection())?;
         let search = Search { engine: self.engine(), selection: self.selection(), text, start };
         let found = search.run(self, state);
-        found.or_else(|| Some(Witness { start, rule: search.reach(state)?, continuation: None }))
+        found.or_else(|| Some(Witness { start, rule: self.waits_for().first().copied()?, continuation: None }))
     }
 }
 
@@ -124,13 +124,6 @@ impl Search<'_> {
     fn holds(&self, rule: u32) -> bool {
         let action = self.engine.rules().get(rule as usize).map(|rule| &rule.action);
         self.selection.counts(rule) && !matches!(action, None | Some(super::Action::Flag))
-    }
-
-    /// A rule that may match from here, if its check passes.
-    fn reach(&self, state: State) -> Option<usize> {
-        let table = self.engine.table();
-        let rules = table.sets.rules(table.knowledge(state).reach);
-        rules.iter().find(|rule| self.holds(**rule)).map(|rule| *rule as usize)
     }
 }
 
