@@ -47,6 +47,11 @@ const WORDS: [&[u8]; 30] = [
 ];
 
 #[test]
+fn texts_are_read_and_scored() {
+    drive("guard_normalise");
+}
+
+#[test]
 fn canonical_forms_hold() {
     drive("canonical");
 }
@@ -87,21 +92,6 @@ fn documents_hold() {
 }
 
 #[test]
-fn screened_forms_hold() {
-    drive("guard_form");
-}
-
-#[test]
-fn screened_tensors_hold() {
-    drive("guard_tensors");
-}
-
-#[test]
-fn restored_texts_hold() {
-    drive("guard_restore");
-}
-
-#[test]
 fn http1_heads_hold() {
     drive("http1");
 }
@@ -128,10 +118,8 @@ fn every_target_has_a_test_and_seeds() {
         "chunks",
         "directory",
         "documents",
-        "guard_form",
-        "guard_restore",
+        "guard_normalise",
         "guard_stream",
-        "guard_tensors",
         "headers",
         "http1",
         "jwks",

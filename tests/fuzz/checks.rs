@@ -43,11 +43,11 @@ use portcullis_policy::{
     documents::Sources,
     guard::{
         engine::{Action, Rule},
+        injection,
         lanes::{
             shape::Api,
             stream::{EventStream, LANES_MAX, Scratch, Step},
         },
-        placeholders::{ConversationKey, Placeholders, Restorer},
         screen::{
             Detector, Direction, Guardrails, OnError, Origin, Reaction, Speakers, Stage, Tell, UnknownFields,
             Unscreened,
@@ -56,22 +56,17 @@ use portcullis_policy::{
     snapshot::{DocumentId, Scheme},
 };
 
-#[path = "checks/bodies.rs"]
-pub mod bodies;
-
 /// What is checked of an input.
 pub type Check = fn(&[u8]);
 
 /// The targets, by the names of their folders of seeds.
-pub const TARGETS: [(&str, Check); 15] = [
+pub const TARGETS: [(&str, Check); 13] = [
     ("canonical", canonical),
     ("chunks", chunks),
     ("directory", entries),
     ("documents", documents),
-    ("guard_form", bodies::guard_form),
-    ("guard_restore", guard_restore),
+    ("guard_normalise", guard_normalise),
     ("guard_stream", guard_stream),
-    ("guard_tensors", bodies::guard_tensors),
     ("headers", headers),
     ("http1", http1),
     ("jwks", jwks),
@@ -150,43 +145,6 @@ pub fn model(input: &[u8]) {
             }
         }
     }
-}
-
-/// How long pieces are, then a text; control characters in it stand for placeholders. Splitting changes nothing, nothing else
-/// is changed, and no more is held than a spelling is long.
-pub fn guard_restore(input: &[u8]) {
-    let Some((size, written)) = input.split_first() else { return };
-    let mut placeholders = Placeholders::new(ConversationKey::derive(&[0; 32], "tenant", b"conversation"));
-    let made: Vec<String> = ["email", "email", "us-ssn", "e"]
-        .iter()
-        .zip(["\u{b5}", "<EMAIL_", ">", ""])
-        .filter_map(|(kind, value)| placeholders.placeholder(kind, value).map(str::to_owned))
-        .collect();
-    let values = placeholders.into_values();
-    let expand = |byte: &u8| match made.get(usize::from(*byte).wrapping_sub(1)) {
-        Some(placeholder) => placeholder.clone().into_bytes(),
-        None => vec![*byte],
-    };
-    let text: Vec<u8> = written.iter().flat_map(expand).collect();
-    let restored = |size: usize| {
-        let (mut restorer, mut out) = (Restorer::new(values.clone()), Vec::new());
-        for piece in text.chunks(size) {
-            restorer.restore(piece, &mut out);
-            assert!(restorer.held() <= 64, "{} bytes are held", restorer.held());
-        }
-        restorer.finish(&mut out);
-        out
-    };
-    let whole = restored(text.len().max(1));
-    assert_eq!(whole, restored(usize::from(*size).max(1)));
-    assert_eq!(whole, restored(1));
-    let plain = String::from_utf8_lossy(&text)
-        .to_ascii_lowercase()
-        .replace("\\_", "_")
-        .replace("&lt;", "<")
-        .replace("&gt;", ">");
-    let has_one = made.iter().any(|placeholder| plain.contains(&placeholder.to_ascii_lowercase()));
-    assert!(has_one || whole == text, "only placeholders are replaced");
 }
 
 /// The first byte is the size of the pieces. Any pieces give the same events, and not a byte is lost.
@@ -441,4 +399,26 @@ pub fn jwt(input: &[u8]) {
     assert!(is_signed(text));
     assert!(credential.judge_header(&[], &["at+jwt".into()]).is_err());
     assert!(credential.judge_header(&ALGORITHMS, &[]).is_err());
+}
+
+/// Reading what was read changes nothing, readings are bounded, and a score lies between 0 and 1.
+pub fn guard_normalise(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let once = injection::normalise(&text);
+    let again = injection::normalise(&once.text);
+    assert!(once.text == again.text && again.hidden.is_empty() && again.signals.is_empty());
+    if text.len() <= injection::BLOCK_BYTES {
+        let (mut readings, mut bytes) = (0, 0);
+        injection::views::read(&text, |_, read| {
+            readings += 1;
+            bytes += read.len();
+        });
+        // Compatibility forms of a character are up to eighteen, of three bytes.
+        assert!(
+            readings <= 1 + injection::views::VIEWS_MAX
+                && bytes <= 18 * (text.len() + injection::views::VIEW_BYTES_MAX)
+        );
+    }
+    let first = injection::score(&text, injection::Source::Tool);
+    assert!((0.0..=1.0).contains(&first.value) && first == injection::score(&text, injection::Source::Tool));
 }
