@@ -123,6 +123,16 @@ guard-proof CASES="500000":
 guard-measure WHAT="hold" *FILES:
     cargo run --release --package portcullis-policy --example guard -- {{ WHAT }} {{ FILES }}
 
+# Train the injection model anew from the packages of tests/train-guard/packages.txt; says what was left out and why.
+train-guard *ARGS:
+    tests/setup/install guard
+    .cache/python-guard/bin/python tests/train-guard/corpora.py
+    cargo run --release --package portcullis-tests --bin train-guard -- train {{ ARGS }}
+
+# What the injection model finds on corpora that it never saw, in disguise too, and what it costs: the table of its scorecard.
+measure-guard PART="foreign" *ARGS:
+    cargo run --release --package portcullis-tests --bin train-guard -- measure --part {{ PART }} {{ ARGS }}
+
 # Build the container image.
 image TAG="portcullis:dev":
     docker build --file deploy/Dockerfile --tag {{ TAG }} .

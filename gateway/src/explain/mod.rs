@@ -5,7 +5,6 @@
 
 pub mod credential;
 pub mod decide;
-pub mod guard;
 pub mod render;
 pub mod who;
 

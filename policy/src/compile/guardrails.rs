@@ -5,7 +5,6 @@
 
 mod engines;
 mod policy;
-mod rails;
 mod rules;
 mod service;
 mod targets;
@@ -150,6 +149,3 @@ fn direction(drafts: &[&StageDraft]) -> Result<Direction, String> {
     let engine = engine(&rules).map_err(|error| error.to_string())?;
     Ok(Direction::over(stages, origins.collect(), engine))
 }
-
-#[cfg(test)]
-mod tests;

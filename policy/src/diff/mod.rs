@@ -12,7 +12,6 @@
 
 mod classes;
 mod compare;
-mod guardrails;
 mod networks;
 mod said;
 mod side;

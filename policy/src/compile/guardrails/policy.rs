@@ -184,7 +184,7 @@ fn stages(way: Way, spec: &GuardrailPolicySpec, draft: &mut Draft<'_, '_>) -> Ve
         }
         check_patterns(rule, &path, draft);
         check_action(way, rule, &path, draft);
-        stages.extend(stage(way, spec, rule, &path, draft));
+        stages.extend(stage(spec, rule, &path, draft));
     }
     told_cost(way, &mut stages, draft);
     stages
@@ -255,7 +255,6 @@ fn check_action(way: Way, rule: &GuardrailRule, path: &str, draft: &mut Draft<'_
 }
 
 fn stage(
-    way: Way,
     spec: &GuardrailPolicySpec,
     rule: &GuardrailRule,
     path: &str,
@@ -263,15 +262,14 @@ fn stage(
 ) -> Option<StageDraft> {
     let is_shadow = rule.mode.or(spec.mode) == Some(GuardrailMode::Shadow);
     let action = engine_action(rule, is_shadow);
-    let told = draft.diagnostics.len();
-    let rules = rules::drafts(way, rule, path, &action, draft);
+    let rules = rules::drafts(rule, path, &action, draft);
     let detector = match rule {
         GuardrailRule { prompt_injection: Some(injection), .. } => Detector::Injection(thresholds(injection)),
         GuardrailRule { service: Some(service), .. } => {
             Detector::Service(Arc::new(service::compile(service, &format!("{path}.service"), draft)?))
         }
         _ if rules.is_empty() => {
-            if draft.diagnostics.len() == told {
+            if rule.canaries.is_empty() {
                 draft.fail(
                     "missing-field",
                     path,

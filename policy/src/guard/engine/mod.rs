@@ -55,7 +55,6 @@ mod table;
 mod tabulate;
 mod text;
 mod threads;
-mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -71,5 +70,4 @@ pub use self::{
         RULE_TABLE_BYTES_MAX, RULES_MAX, Rule, TABLE_BYTES_MAX, THREADS_MAX, UNTIL_BYTES_MAX, Until, Unusable,
     },
     selection::Selection,
-    witness::Witness,
 };

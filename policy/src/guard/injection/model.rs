@@ -9,6 +9,12 @@ pub const WINDOWS_WORDS: [usize; 2] = [32, 128];
 /// How far a window moves, in words.
 pub const STEP_WORDS: usize = 4;
 
+/// Grams that every window has besides its own.
+const NORM_GRAMS: f32 = 80.0;
+
+/// What a window gives away for each time that the text is longer, as its logarithm.
+const LUCK: f32 = 1.0;
+
 /// Where a model's file begins, and what kind it is.
 const MAGIC: &[u8; 8] = b"PCGUARD1";
 /// Bytes before the weights.
@@ -43,6 +49,8 @@ pub struct Window {
     pub end: usize,
     /// Bytes of the text where it ends.
     pub end_byte: usize,
+    /// What is taken off because there are so many windows.
+    pub luck: f32,
     /// Sum of weights over the square root of their number, and the bias.
     pub margin: f32,
 }
@@ -51,8 +59,8 @@ pub struct Window {
 #[derive(Debug, Default)]
 pub struct Sums {
     /// After each word: the sum of weights, the number of grams, the byte where the word ends.
-    words: Vec<(f32, u32, u32)>,
-    sum: f32,
+    words: Vec<(i32, u32, u32)>,
+    sum: i32,
     grams: u32,
 }
 
@@ -111,25 +119,22 @@ impl<'a> Model<'a> {
     }
 
     /// The weight of a gram.
-    pub fn weight(&self, hash: u64) -> f32 {
+    fn weight(&self, hash: u64) -> i8 {
         let weight = self.weights.get(Self::row(self.bits, hash)).copied().unwrap_or(0);
-        f32::from(i8::from_le_bytes([weight]))
+        i8::from_le_bytes([weight])
     }
 
     /// The window of a normalised text that leans most.
     pub fn lean(&self, text: &str, sums: &mut Sums) -> Option<Window> {
         sums.clear();
         grams::take(text, &mut Weighing { model: self, sums });
-        sums.windows().map(|window| Window { margin: window.margin * self.unit + self.bias, ..window }).reduce(
-            |best, window| {
-                if window.margin > best.margin { window } else { best }
-            },
-        )
+        let lean = |window: Window| Window { margin: window.margin * self.unit + self.bias - window.luck, ..window };
+        sums.windows().map(lean).reduce(|best, window| if window.margin > best.margin { window } else { best })
     }
 
     /// What one gram adds to a window of so many.
     pub(super) fn share(&self, hash: u64, grams: u32) -> f32 {
-        self.weight(hash) * self.unit / norm(grams)
+        f32::from(self.weight(hash)) * self.unit / norm(grams)
     }
 
     /// The log-odds of a margin, for the source at this place.
@@ -143,50 +148,54 @@ impl<'a> Model<'a> {
     }
 }
 
-/// Few grams are weak evidence, so that a text of one word is not judged by it alone.
-fn norm(grams: u32) -> f32 {
-    (grams as f32 + 40.0).sqrt()
+/// What a sum of so many grams is divided by. Few grams are weak evidence, so that a text of one word is not judged by it alone.
+pub fn norm(grams: u32) -> f32 {
+    (grams as f32 + NORM_GRAMS).sqrt()
+}
+
+/// A window: its first word, the one after its last, and how much it may lean by luck.
+pub type Span = (usize, usize, f32);
+
+/// The windows of a text of `words` words.
+pub fn spans(words: usize) -> impl Iterator<Item = Span> {
+    WINDOWS_WORDS.into_iter().enumerate().flat_map(move |(at, size)| {
+        let longer_than = at.checked_sub(1).and_then(|at| WINDOWS_WORDS.get(at)).copied().unwrap_or(0);
+        let size = size.min(words);
+        // A text that is one window already is not looked at as one again.
+        let starts = if words <= longer_than { 0 } else { (words - size).div_ceil(STEP_WORDS) + 1 };
+        // Of many windows, the one that leans most leans more.
+        let luck = if size == 0 { 0.0 } else { LUCK * (words as f32 / size as f32).ln() };
+        (0..starts).map(move |step| {
+            let first = (step * STEP_WORDS).min(words - size);
+            (first, first + size, luck)
+        })
+    })
 }
 
 impl Sums {
     /// Begins another text.
-    pub fn clear(&mut self) {
+    fn clear(&mut self) {
         self.words.clear();
-        (self.sum, self.grams) = (0.0, 0);
+        (self.sum, self.grams) = (0, 0);
     }
 
     /// Adds a weight to the word at hand.
-    pub fn add(&mut self, weight: f32) {
-        self.sum += weight;
+    fn add(&mut self, weight: i8) {
+        self.sum += i32::from(weight);
         self.grams += 1;
     }
 
     /// Closes a word.
-    pub fn word(&mut self, end: usize) {
+    fn word(&mut self, end: usize) {
         self.words.push((self.sum, self.grams, end as u32));
     }
 
     /// Each window, with its sum over the norm.
-    pub fn windows(&self) -> impl Iterator<Item = Window> {
-        let count = self.words.len();
-        WINDOWS_WORDS.into_iter().enumerate().flat_map(move |(size_at, size)| {
-            let size = size.min(count);
-            // A text that fits is one window, of whichever size comes first.
-            let starts = if count == 0
-                || (size_at > 0 && size == count && WINDOWS_WORDS.get(size_at - 1).is_some_and(|s| *s >= count))
-            {
-                0
-            } else {
-                (count - size).div_ceil(STEP_WORDS) + 1
-            };
-            (0..starts).filter_map(move |step| {
-                let first = (step * STEP_WORDS).min(count - size);
-                self.window(first, first + size)
-            })
-        })
+    fn windows(&self) -> impl Iterator<Item = Window> {
+        spans(self.words.len()).filter_map(|span| self.window(span))
     }
 
-    fn window(&self, first: usize, end: usize) -> Option<Window> {
+    fn window(&self, (first, end, luck): Span) -> Option<Window> {
         let (sum_before, grams_before, _) =
             first.checked_sub(1).and_then(|at| self.words.get(at)).copied().unwrap_or_default();
         let (sum, grams, end_byte) = end.checked_sub(1).and_then(|at| self.words.get(at)).copied()?;
@@ -194,7 +203,8 @@ impl Sums {
             first,
             end,
             end_byte: end_byte as usize,
-            margin: (sum - sum_before) / norm(grams - grams_before),
+            luck,
+            margin: (sum - sum_before) as f32 / norm(grams - grams_before),
         })
     }
 

@@ -20,13 +20,13 @@ pub const VIEW_BYTES_MAX: usize = 64 * 1024;
 /// The shortest run that may be base64 or hexadecimal digits, in characters.
 const ENCODED_MIN: usize = 16;
 /// Letters that stand alone in a row where a text was spaced out.
-const SPACED_MIN: usize = 5;
+const SPACED_MIN: usize = 6;
 /// Escapes that a text has where it was escaped.
 const ESCAPES_MIN: usize = 3;
-/// Words with digits for letters where a text was written so.
+/// Words with digits for letters where a text was written so: of eight in a row, and of a text with fewer words. Names in
+/// sources have digits too, but stand further apart.
+const LEET_CROWD_MIN: u32 = 3;
 const LEET_MIN: usize = 2;
-/// Words of a language that show how a text is to be read.
-const TONGUE_MIN: usize = 2;
 
 /// How a text was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,12 +77,12 @@ pub fn read(text: &str, mut visit: impl FnMut(View, &str)) -> Signals {
     if !normal.hidden.is_empty() {
         further.add(View::Hidden, &normal.hidden, 1);
     }
-    further.add_all(&normal.text, 1);
+    further.add_all(&normal.text, View::Plain, 1);
     while let Some((view, text, depth)) = further.queue.pop_front() {
         let normal = normalise(&text);
         visit(view, &normal.text);
         signals = signals.join(normal.signals);
-        further.add_all(&normal.text, depth + 1);
+        further.add_all(&normal.text, view, depth + 1);
     }
     signals
 }
@@ -104,8 +104,9 @@ impl Further {
         self.queue.push_back((view, text.to_owned(), depth));
     }
 
-    fn add_all(&mut self, text: &str, depth: usize) {
-        if depth > VIEW_DEPTH_MAX {
+    fn add_all(&mut self, text: &str, of: View, depth: usize) {
+        // What digits stood for is the last disguise to be undone: it changes letters that others are told by.
+        if depth > VIEW_DEPTH_MAX || of == View::Leet {
             return;
         }
         let counts = tongues(text);
@@ -124,13 +125,13 @@ impl Further {
         if runs.escapes >= ESCAPES_MIN {
             add(View::Escapes, unescaped(text));
         }
-        if runs.spaced {
+        if runs.spaced && of != View::Spaced {
             add(View::Spaced, unspaced(text));
         }
-        if counts.of(Tongue::Reversed) >= TONGUE_MIN {
+        if of != View::Reversed && counts.speaks(Tongue::Reversed) {
             add(View::Reversed, Some(text.chars().rev().collect()));
         }
-        if counts.of(Tongue::Rot13) >= TONGUE_MIN {
+        if of != View::Rot13 && counts.speaks(Tongue::Rot13) {
             add(View::Rot13, Some(text.chars().map(rot13).collect()));
         }
         if runs.leet {
@@ -153,7 +154,7 @@ impl Runs {
         let mut runs = Self { encoded: false, hex: false, spaced: false, leet: false, escapes: 0 };
         let (mut encoded, mut hex_digits, mut alone, mut letters, mut signs) =
             (0_usize, 0_usize, 0_usize, 0_usize, 0_usize);
-        let mut word = 0_usize;
+        let (mut word, mut before) = (0_usize, 0_u8);
         for byte in text.bytes().chain(std::iter::once(b'\n')) {
             let kind = KINDS.get(usize::from(byte)).copied().unwrap_or(0);
             encoded = if kind & ENCODED != 0 { encoded + 1 } else { 0 };
@@ -167,10 +168,10 @@ impl Runs {
             }
             if kind & BREAK != 0 {
                 // A run of breaks ends one word only.
-                if word == 1 {
+                if word == 1 && before & (LETTER | HEX) != 0 {
                     alone += 1;
                     runs.spaced |= alone >= SPACED_MIN;
-                } else if word > 1 {
+                } else if word > 0 {
                     alone = 0;
                 }
                 runs.leet |= signs > 0 && (letters > 0 || signs > 2);
@@ -181,6 +182,7 @@ impl Runs {
                 letters += usize::from(kind & LETTER != 0);
                 signs += usize::from(kind & LEET != 0);
             }
+            before = kind;
         }
         runs
     }
@@ -208,7 +210,7 @@ const KINDS: [u8; 256] = {
         if matches!(character, b'%' | b'\\' | b'&') {
             kind |= ESCAPE;
         }
-        if character.is_ascii_alphabetic() {
+        if character.is_ascii_alphabetic() || !character.is_ascii() {
             kind |= LETTER;
         }
         if leet_letter(character as char).is_some() {
@@ -249,7 +251,8 @@ const fn leet_letter(character: char) -> Option<char> {
 /// The text with words of letters and leet read as letters.
 fn unleet(text: &str) -> Option<String> {
     let mut read = String::with_capacity(text.len());
-    let mut changed = 0;
+    let (mut words, mut changed, mut crowded) = (0, 0, false);
+    let mut latest = 0_u8;
     for piece in text.split_inclusive(char::is_whitespace) {
         // What ends a word is read as what it is.
         let word = piece.trim_end_matches(|c: char| {
@@ -260,15 +263,19 @@ fn unleet(text: &str) -> Option<String> {
         let foreign = word.chars().any(|c| {
             !c.is_ascii_alphanumeric() && leet_letter(c).is_none() && !matches!(c, '\'' | '-' | '(' | '"' | ',')
         });
+        let disguised = signs > 0 && !foreign && letters > 0;
+        words += 1;
+        changed += usize::from(disguised);
+        latest = latest << 1 | u8::from(disguised);
+        crowded |= latest.count_ones() >= LEET_CROWD_MIN;
         if signs == 0 || foreign || (letters == 0 && signs < 2) {
             read.push_str(piece);
             continue;
         }
-        changed += usize::from(letters > 0);
         read.extend(word.chars().map(|c| leet_letter(c).unwrap_or(c)));
         read.push_str(piece.get(word.len()..).unwrap_or_default());
     }
-    (changed >= LEET_MIN).then_some(read)
+    (crowded || (words < 8 && changed >= LEET_MIN)).then_some(read)
 }
 
 /// The text with letters that stand apart pulled together.

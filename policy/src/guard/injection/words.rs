@@ -1,6 +1,7 @@
 //! How a text is to be read, told by the small words of it: backwards, or with its letters moved by thirteen.
 
 /// Words that are common in prose and in orders to a model, and are no other word when they are turned around or moved.
+#[rustfmt::skip]
 const COMMON: [&str; 64] = [
     "the",
     "and",
@@ -71,6 +72,7 @@ const COMMON: [&str; 64] = [
 /// How a text may be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tongue {
+    Plain,
     Reversed,
     Rot13,
 }
@@ -78,13 +80,21 @@ pub(super) enum Tongue {
 /// How many common words a text has in each reading.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
+    plain: usize,
     reversed: usize,
     rot13: usize,
 }
 
 impl Counts {
-    pub(super) const fn of(&self, tongue: Tongue) -> usize {
+    /// Whether a reading is worth making: two words of it, or one where none is common as it stands.
+    pub(super) const fn speaks(&self, tongue: Tongue) -> bool {
+        let words = self.of(tongue);
+        words >= 2 || words > self.plain
+    }
+
+    const fn of(&self, tongue: Tongue) -> usize {
         match tongue {
+            Tongue::Plain => self.plain,
             Tongue::Reversed => self.reversed,
             Tongue::Rot13 => self.rot13,
         }
@@ -103,6 +113,7 @@ pub(super) fn tongues(text: &str) -> Counts {
             continue;
         }
         if (3..=8).contains(&letters) {
+            counts.plain += usize::from(PLAIN.has(word));
             counts.reversed += usize::from(REVERSED.has(word));
             counts.rot13 += usize::from(ROT13.has(word));
         }
@@ -111,8 +122,9 @@ pub(super) fn tongues(text: &str) -> Counts {
     counts
 }
 
-static REVERSED: Table = Table::of(true);
-static ROT13: Table = Table::of(false);
+static PLAIN: Table = Table::of(Tongue::Plain);
+static REVERSED: Table = Table::of(Tongue::Reversed);
+static ROT13: Table = Table::of(Tongue::Rot13);
 
 /// Words of up to eight letters, each in a number, by a hash without collisions beyond its slots.
 struct Table {
@@ -123,7 +135,7 @@ const SLOTS: usize = 512;
 
 #[expect(clippy::indexing_slicing, reason = "evaluated when compiled; an index is taken modulo the length")]
 impl Table {
-    const fn of(reversed: bool) -> Self {
+    const fn of(tongue: Tongue) -> Self {
         let mut slots = [0; SLOTS];
         let mut at = 0;
         while at < COMMON.len() {
@@ -133,10 +145,10 @@ impl Table {
                 let mut word = 0_u64;
                 let mut letter = 0;
                 while letter < bytes.len() {
-                    let byte = if reversed {
-                        bytes[bytes.len() - 1 - letter]
-                    } else {
-                        (bytes[letter] - b'a' + 13) % 26 + b'a'
+                    let byte = match tongue {
+                        Tongue::Plain => bytes[letter],
+                        Tongue::Reversed => bytes[bytes.len() - 1 - letter],
+                        Tongue::Rot13 => (bytes[letter] - b'a' + 13) % 26 + b'a',
                     };
                     word = word << 8 | byte as u64;
                     letter += 1;

@@ -270,22 +270,10 @@ pub struct CaseRequest {
     /// Headers.
     #[serde(default)]
     pub headers: std::collections::BTreeMap<String, String>,
-    /// What the user says; it goes through the guardrails of the input.
+    /// The prompt.
     pub say: Option<String>,
-    /// What the backend answers; it goes through the guardrails of the output, cut in every way.
+    /// What the backend answers.
     pub answer: Option<String>,
-    /// The event stream that it answers, as it was recorded, instead of `answer`.
-    pub stream: Option<RecordedStream>,
-}}
-
-object! {
-/// An event stream as a server sends it: exactly one.
-#[schemars(extend("oneOf" = [{"required": ["file"]}, {"required": ["events"]}]))]
-pub struct RecordedStream {
-    /// A file; a relative path begins where this document's file is.
-    pub file: Option<String>,
-    /// The stream itself.
-    pub events: Option<String>,
 }}
 
 object! {
@@ -299,12 +287,6 @@ pub struct Expectation {
     pub backend: Option<String>,
     /// The status of the answer.
     pub status: Option<u16>,
-    /// The guardrail that says no; where the answer is `Allow`, one that finds something.
+    /// The guardrail that says no.
     pub guardrail: Option<String>,
-    /// What comes out, of the answer if there is one, holds each of these.
-    #[serde(default)]
-    pub says: Vec<String>,
-    /// And none of these.
-    #[serde(default)]
-    pub never_says: Vec<String>,
 }}
