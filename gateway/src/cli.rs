@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use portcullis_policy::documents::formats;
+use portcullis_policy::{documents::formats, guard::screen::Speaker};
 
 use crate::{limits::Limit, logging::LogFormat};
 
@@ -25,6 +25,7 @@ Examples:
   portcullis diff /etc/portcullis proposed     who gains and who loses
   portcullis explain --config /etc/portcullis POST https://llm.corp.example/v1/chat/completions \
     --model llama-3.1-8b --as alice --group ml-engineers --provider directory
+  portcullis guard explain 'mail ada@corp.example'   what guardrails find in a text, and what is held meanwhile
 
 Exit codes: 0 success, 1 your documents or input, 2 usage, 70 ours.";
 
@@ -39,6 +40,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Say what would become of one request, and which line of which document decides.
     Explain(ExplainArgs),
+    /// Say what guardrails find in a text.
+    Guard(GuardArgs),
     /// Make, list, revoke and rotate API keys.
     Keys(KeysArgs),
     /// Run the PolicyTest documents of a folder against the documents beside them.
@@ -265,6 +268,95 @@ impl ExplainArgs {
                 Ok((config, method.to_str().ok_or(missing)?, url.to_str().ok_or(missing)?))
             }
             _ => Err(missing),
+        }
+    }
+}
+
+/// `portcullis guard`.
+#[derive(Debug, Args)]
+pub struct GuardArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: GuardCommand,
+}
+
+/// What can be done with guardrails.
+#[derive(Debug, Subcommand)]
+pub enum GuardCommand {
+    /// Say what each stage finds in a text, where and why, what comes out, and what is held meanwhile on streams.
+    Explain(GuardExplainArgs),
+}
+
+/// `portcullis guard explain`.
+#[derive(Debug, Args)]
+pub struct GuardExplainArgs {
+    /// The text; what comes on standard input if it is `-` or not given.
+    pub text: Option<String>,
+    /// A file or folder of documents. May be given several times; without it, everything that is shipped looks.
+    #[arg(long, value_name = "PATH")]
+    pub config: Vec<PathBuf>,
+    /// The route whose guardrails are meant: its name, or `NAMESPACE/NAME`. Needed where several could be.
+    #[arg(long)]
+    pub route: Option<String>,
+    /// The rule of the route, by its name.
+    #[arg(long)]
+    pub rule: Option<String>,
+    /// Which way the text goes.
+    #[arg(long, value_enum, default_value_t = Way::Input)]
+    pub direction: Way,
+    /// Who says it; the user, or the assistant on the way out, if not given.
+    #[arg(long, value_enum)]
+    pub from: Option<From>,
+    /// How to print what was found.
+    #[arg(long, short = 'o', value_enum, default_value_t = TextOrJson::Text)]
+    pub format: TextOrJson,
+}
+
+/// `--direction` of `guard explain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Way {
+    /// From a client to a backend.
+    Input,
+    /// From a backend to a client.
+    Output,
+}
+
+impl Way {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Output => "output",
+        }
+    }
+}
+
+/// `--from` of `guard explain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum From {
+    /// The operator.
+    System,
+    /// The person, or whoever asks.
+    User,
+    /// A tool's result.
+    Tool,
+    /// A document that was looked up.
+    Retrieved,
+    /// The model.
+    Assistant,
+    /// Nobody says.
+    Unknown,
+}
+
+impl std::convert::From<From> for Speaker {
+    fn from(said: From) -> Self {
+        match said {
+            From::System => Self::System,
+            From::User => Self::User,
+            From::Tool => Self::Tool,
+            From::Retrieved => Self::Retrieved,
+            From::Assistant => Self::Assistant,
+            From::Unknown => Self::Unknown,
         }
     }
 }

@@ -7,10 +7,10 @@ use std::{
 
 use clap::Parser;
 use portcullis_gateway::{
-    cli::{CheckArgs, CheckFormat, Cli, Command, RunArgs, SchemaArgs},
+    cli::{CheckArgs, CheckFormat, Cli, Command, GuardArgs, GuardCommand, RunArgs, SchemaArgs},
     demo::demo,
     diff::diff,
-    explain::explain,
+    explain::{explain, guard::guard_explain},
     keys::keys,
     logging::{self, LogFormat},
     policy_test::policy_test,
@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain(&arguments),
         Command::Test(arguments) => policy_test(&arguments),
         Command::Diff(arguments) => diff(&arguments),
+        Command::Guard(GuardArgs { command: GuardCommand::Explain(arguments) }) => guard_explain(&arguments),
         Command::Keys(arguments) => keys(&arguments),
         Command::Schema(arguments) => Ok(print_schema(&arguments)),
     };

@@ -3,6 +3,8 @@
 //! A case is a request that nobody sends, taken through the stages that `explain` shows. What cannot be shown yet is
 //! skipped, and said so: a case that was not run has not passed.
 
+mod guardrails;
+
 use std::{fmt::Write as _, net::IpAddr, process::ExitCode};
 
 use portcullis_mesh::http::Incoming;
@@ -17,6 +19,7 @@ use portcullis_policy::{
 };
 use serde_json::{Value, json};
 
+use self::guardrails::Said;
 use crate::{
     cli::{TestArgs, TextOrJson},
     explain::{
@@ -74,16 +77,22 @@ pub fn policy_test(arguments: &TestArgs) -> Result<ExitCode, RunError> {
 fn run(document: &Document, index: usize, case: &PolicyCase, snapshot: &Snapshot) -> Outcomes {
     let location = document.location(&format!("cases[{index}]"));
     let name = format!("{}[{index}]", document.id.name);
-    // Guardrails are not enforced yet, so nobody can say what they would do.
-    let skipped = case.expect.guardrail.as_ref().map(|_| "guardrails are not enforced yet");
-    if let Some(why) = skipped {
-        return Outcomes { name, location, verdict: Verdict::Skipped(why), explanation: None };
-    }
     match asked(document, case, snapshot) {
         Err(why) => Outcomes { name, location, verdict: Verdict::Failed(vec![why]), explanation: None },
         Ok(asked) => {
             let explanation = decide(asked, snapshot);
-            let differs = differences(&case.expect, &explanation);
+            let forwarded = matches!(explanation.outcome, Outcome::Forwarded(_));
+            let said = match guardrails::said(explanation.guardrails.as_ref(), document, &case.request) {
+                Err(why) => {
+                    return Outcomes { name, location, verdict: Verdict::Failed(vec![why]), explanation: None };
+                }
+                Ok(said) => said.filter(|_| forwarded),
+            };
+            if said.as_ref().is_some_and(|said| said.needs_another(&case.expect)) {
+                let verdict = Verdict::Skipped("a guard elsewhere is not asked here");
+                return Outcomes { name, location, verdict, explanation: None };
+            }
+            let differs = differences(&case.expect, &explanation, said.as_ref());
             let verdict = if differs.is_empty() { Verdict::Passed } else { Verdict::Failed(differs) };
             Outcomes { name, location, verdict, explanation: Some(explanation) }
         }
@@ -129,20 +138,25 @@ fn who(given: &Given, namespace: &str, snapshot: &Snapshot) -> Result<Who, Strin
 }
 
 /// What is otherwise than expected.
-fn differences(expect: &Expectation, explanation: &Explanation) -> Vec<String> {
-    let mut differs = Vec::new();
+fn differences(expect: &Expectation, explanation: &Explanation, said: Option<&Said>) -> Vec<String> {
+    let mut differs = guardrails::differences(expect, said);
     let outcome = outcome_words(explanation);
-    match (expect.decision, &explanation.outcome) {
-        (Effect::Allow, Outcome::Forwarded(_) | Outcome::Answered(_)) => {}
-        (Effect::Allow, Outcome::Refused(_)) => differs.push(format!("expected Allow, but it is {outcome}")),
+    let blocked_by = said.and_then(|said| said.blocked_by.as_deref());
+    match (expect.decision, &explanation.outcome, blocked_by) {
+        (Effect::Allow, Outcome::Forwarded(_), Some(stage)) => {
+            differs.push(format!("expected Allow, but guardrail {stage} says no"));
+        }
+        (Effect::Allow, Outcome::Forwarded(_) | Outcome::Answered(_), _)
+        | (Effect::Deny, Outcome::Forwarded(_), Some(_)) => {}
+        (Effect::Allow, Outcome::Refused(_), _) => differs.push(format!("expected Allow, but it is {outcome}")),
         // A request that reaches no rule says nothing of who may: the host or the path may be a slip of the pen.
-        (Effect::Deny, Outcome::Refused(refused))
+        (Effect::Deny, Outcome::Refused(refused), _)
             if expect.status.is_some() || matches!(refused.stage, "authenticate" | "authorize") => {}
-        (Effect::Deny, Outcome::Refused(_)) => {
+        (Effect::Deny, Outcome::Refused(_), _) => {
             differs
                 .push(format!("expected Deny by policy, but it is {outcome}; if that is meant, expect its `status`"));
         }
-        (Effect::Deny, _) => differs.push(format!("expected Deny, but it is {outcome}")),
+        (Effect::Deny, _, _) => differs.push(format!("expected Deny, but it is {outcome}")),
     }
     if let Some(status) = expect.status {
         let got = match &explanation.outcome {

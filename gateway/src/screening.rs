@@ -4,9 +4,10 @@
 //! before all of it was judged. What comes out is judged as it comes: an event stream flows on, and only what may yet become
 //! a match waits. [`Screened`] is the proof that the first half has been done; nothing is forwarded without it.
 
-mod api;
+pub(crate) mod api;
 mod blocked;
 mod contained;
+mod content;
 mod document;
 mod flow;
 mod guards;
@@ -24,7 +25,7 @@ pub use self::{
     document::INLINE_BYTES_MAX,
     flow::{AnswerScreen, Passed},
     guards::Guards,
-    input::{Screened, input},
+    input::{Screened, input, refusal_of},
     output::{ANSWER_BYTES_MAX, output},
     secret::{PlaceholderSecret, SecretError},
     tally::{Judged, Tally, Way},

@@ -92,6 +92,21 @@ fn documents_hold() {
 }
 
 #[test]
+fn screened_forms_hold() {
+    drive("guard_form");
+}
+
+#[test]
+fn screened_tensors_hold() {
+    drive("guard_tensors");
+}
+
+#[test]
+fn restored_texts_hold() {
+    drive("guard_restore");
+}
+
+#[test]
 fn http1_heads_hold() {
     drive("http1");
 }
@@ -118,8 +133,11 @@ fn every_target_has_a_test_and_seeds() {
         "chunks",
         "directory",
         "documents",
+        "guard_form",
         "guard_normalise",
+        "guard_restore",
         "guard_stream",
+        "guard_tensors",
         "headers",
         "http1",
         "jwks",

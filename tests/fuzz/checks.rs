@@ -48,6 +48,7 @@ use portcullis_policy::{
             shape::Api,
             stream::{EventStream, LANES_MAX, Scratch, Step},
         },
+        placeholders::{ConversationKey, Placeholders, Restorer},
         screen::{
             Detector, Direction, Guardrails, OnError, Origin, Reaction, Speakers, Stage, Tell, UnknownFields,
             Unscreened,
@@ -56,17 +57,23 @@ use portcullis_policy::{
     snapshot::{DocumentId, Scheme},
 };
 
+#[path = "checks/bodies.rs"]
+pub mod bodies;
+
 /// What is checked of an input.
 pub type Check = fn(&[u8]);
 
 /// The targets, by the names of their folders of seeds.
-pub const TARGETS: [(&str, Check); 13] = [
+pub const TARGETS: [(&str, Check); 16] = [
     ("canonical", canonical),
     ("chunks", chunks),
     ("directory", entries),
     ("documents", documents),
+    ("guard_form", bodies::guard_form),
     ("guard_normalise", guard_normalise),
+    ("guard_restore", guard_restore),
     ("guard_stream", guard_stream),
+    ("guard_tensors", bodies::guard_tensors),
     ("headers", headers),
     ("http1", http1),
     ("jwks", jwks),
@@ -145,6 +152,43 @@ pub fn model(input: &[u8]) {
             }
         }
     }
+}
+
+/// How long pieces are, then a text; control characters in it stand for placeholders. Splitting changes nothing, nothing else
+/// is changed, and no more is held than a spelling is long.
+pub fn guard_restore(input: &[u8]) {
+    let Some((size, written)) = input.split_first() else { return };
+    let mut placeholders = Placeholders::new(ConversationKey::derive(&[0; 32], "tenant", b"conversation"));
+    let made: Vec<String> = ["email", "email", "us-ssn", "e"]
+        .iter()
+        .zip(["\u{b5}", "<EMAIL_", ">", ""])
+        .filter_map(|(kind, value)| placeholders.placeholder(kind, value).map(str::to_owned))
+        .collect();
+    let values = placeholders.into_values();
+    let expand = |byte: &u8| match made.get(usize::from(*byte).wrapping_sub(1)) {
+        Some(placeholder) => placeholder.clone().into_bytes(),
+        None => vec![*byte],
+    };
+    let text: Vec<u8> = written.iter().flat_map(expand).collect();
+    let restored = |size: usize| {
+        let (mut restorer, mut out) = (Restorer::new(values.clone()), Vec::new());
+        for piece in text.chunks(size) {
+            restorer.restore(piece, &mut out);
+            assert!(restorer.held() <= 64, "{} bytes are held", restorer.held());
+        }
+        restorer.finish(&mut out);
+        out
+    };
+    let whole = restored(text.len().max(1));
+    assert_eq!(whole, restored(usize::from(*size).max(1)));
+    assert_eq!(whole, restored(1));
+    let plain = String::from_utf8_lossy(&text)
+        .to_ascii_lowercase()
+        .replace("\\_", "_")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">");
+    let has_one = made.iter().any(|placeholder| plain.contains(&placeholder.to_ascii_lowercase()));
+    assert!(has_one || whole == text, "only placeholders are replaced");
 }
 
 /// The first byte is the size of the pieces. Any pieces give the same events, and not a byte is lost.

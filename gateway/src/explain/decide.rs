@@ -9,6 +9,7 @@ use portcullis_policy::{
     Snapshot,
     action::{self, Action},
     authorize::{AboutModel, Caller, Deciding, Denial, Principal, Question, authorize},
+    guard::screen::Guardrails,
     resolve::{about_model, serves},
     roles::Lack,
     routes::Match,
@@ -59,6 +60,8 @@ pub struct Explanation {
     pub decided_by: Option<Deciding>,
     /// The AccessPolicy that it stands under.
     pub policy: Option<portcullis_policy::snapshot::DocumentId>,
+    /// What may be said on the rule that it meets.
+    pub guardrails: Option<Arc<Guardrails>>,
 }
 
 /// What one stage decides.
@@ -96,8 +99,13 @@ pub struct Refused {
 
 /// Goes through the stages.
 pub fn decide(asked: Asked, snapshot: &Snapshot) -> Explanation {
-    let mut explanation =
-        Explanation { stages: Vec::new(), outcome: Outcome::Forwarded(Vec::new()), decided_by: None, policy: None };
+    let mut explanation = Explanation {
+        stages: Vec::new(),
+        outcome: Outcome::Forwarded(Vec::new()),
+        decided_by: None,
+        policy: None,
+        guardrails: None,
+    };
     explanation.outcome = explanation.run(asked, snapshot).unwrap_or_else(Outcome::Refused);
     explanation
 }
@@ -168,6 +176,7 @@ impl Explanation {
         if let Some(outcome) = self.answered_at_once(rule, &line, &request) {
             return Ok(outcome);
         }
+        self.say_guardrails(rule);
         self.say_upstream(&rule.access, who.caller());
         self.backends(snapshot, rule, model.as_deref())
     }
@@ -351,6 +360,23 @@ impl Explanation {
             "refused": {"status": refusal.status.as_u16(), "code": refusal.code}});
         self.stages.push(Stage { name: "authorize", said, facts });
         Err(Refused { stage: "authorize", status: refusal.status, code: refusal.code })
+    }
+
+    /// What each stage looks for, and what it does about it. `portcullis guard explain` says what it finds.
+    fn say_guardrails(&mut self, rule: &Rule) {
+        let Some(guardrails) = &rule.guardrails else { return };
+        self.guardrails = Some(guardrails.clone());
+        let (mut said, mut facts) = (Vec::new(), Vec::new());
+        for (way, direction) in [("input", &guardrails.input), ("output", &guardrails.output)] {
+            for stage in &direction.stages {
+                let does = if stage.is_shadow { "would " } else { "" };
+                let action = stage.reaction.as_str();
+                said.push(format!("{way}: `{}` of {}: {does}{action}", stage.name, stage.policy));
+                facts.push(json!({"direction": way, "stage": &*stage.name, "policy": stage.policy.to_string(),
+                    "action": action, "shadow": stage.is_shadow}));
+            }
+        }
+        self.stages.push(Stage { name: "guardrails", said, facts: json!(facts) });
     }
 
     fn say_upstream(&mut self, access: &Access, caller: &Caller) {

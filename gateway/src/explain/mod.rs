@@ -5,6 +5,7 @@
 
 pub mod credential;
 pub mod decide;
+pub mod guard;
 pub mod render;
 pub mod who;
 

@@ -4,7 +4,7 @@ use portcullis_policy::guard::lanes::shape::Api;
 
 /// The API of a path. One that no table knows is [`Api::Other`]: every string of its documents is looked at, as something
 /// of which nobody knows what it is.
-pub(super) fn of_path(path: &str) -> Api {
+pub(crate) fn of_path(path: &str) -> Api {
     let path = path.trim_end_matches('/');
     let is_under =
         |folder: &str| path.split(folder).nth(1).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));

@@ -1,4 +1,4 @@
-//! One whole document under the guards of one direction: its texts against patterns and scores, and what becomes of it.
+//! One whole body under the guards of one direction: its texts against patterns and scores, and what becomes of it.
 //!
 //! It is a plain function of plain values, so that a large document can be screened on a thread beside the worker, whose
 //! other exchanges would wait for it.
@@ -8,16 +8,18 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 use portcullis_policy::guard::{
     engine::Finding,
-    injection::{Scorer, Source},
-    lanes::{
-        document::{Document, Edit, Place, Screener, Settings, Unreadable},
-        shape::Shape,
-    },
+    injection::Scorer,
+    lanes::document::{Edit, Place, Screener, Settings},
     placeholders::{ConversationKey, Placeholders, Values},
     screen::{By, Detector, Direction, Guardrails, Reaction, Scratch, Speaker, Stage, Thresholds, Whole},
 };
 
-use super::{Panicked, Way, contained, secret::PlaceholderSecret, tools::without_tools};
+use super::{
+    Panicked, Way, contained,
+    content::{Content, Kind, Unreadable},
+    secret::PlaceholderSecret,
+    tools::without_tools,
+};
 
 /// Above so many bytes a document is screened beside the worker.
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;
@@ -27,7 +29,7 @@ pub const INLINE_BYTES_MAX: usize = 64 * 1024;
 pub(super) struct Job {
     pub(super) guardrails: Arc<Guardrails>,
     pub(super) way: Way,
-    pub(super) shape: Shape,
+    pub(super) kind: Kind,
     pub(super) body: Bytes,
     /// The caller's own values, which come back.
     pub(super) values: Option<Arc<Values>>,
@@ -50,6 +52,8 @@ pub(super) struct Done {
 pub(super) struct Outcome {
     /// As it is to go on.
     pub(super) body: Bytes,
+    /// Of a document with tensors behind it, if it was changed: how long the document is now.
+    pub(super) header_bytes: Option<usize>,
     /// Whether that is as it came.
     pub(super) is_untouched: bool,
     /// What has to come back in the answer.
@@ -80,15 +84,14 @@ pub(super) async fn screen(job: Job, scratch: &std::cell::RefCell<Scratch>) -> R
 
 /// Screens a document.
 pub(super) fn run(job: &Job, scratch: &mut Scratch) -> Done {
-    let direction = job.direction();
     scratch.findings.clear();
     let mut by_stages = Vec::new();
     let settings = Settings { unknown_fields: job.guardrails.unknown_fields, unscreened: job.guardrails.unscreened };
-    let judged = Document::read(job.shape, &job.body, &settings)
+    let judged = Content::read(&job.kind, &job.body, &settings)
         .map_err(No::Unreadable)
-        .and_then(|document| job.judge(&document, &mut by_stages, scratch));
+        .and_then(|content| job.judge(&content, &mut by_stages, scratch));
     let findings = std::mem::take(&mut scratch.findings);
-    let judged = judged.and_then(|outcome| strip_tools(direction, &findings, &by_stages, outcome));
+    let judged = judged.and_then(|outcome| strip_tools(job, &findings, &by_stages, outcome));
     let judged = judged.and_then(|outcome| job.with_texts(outcome, &settings));
     Done { judged, findings, by_stages }
 }
@@ -103,40 +106,41 @@ impl Job {
 
     fn judge(
         &self,
-        document: &Document<'_>,
+        content: &Content<'_>,
         by_stages: &mut Vec<(usize, Arc<str>)>,
         scratch: &mut Scratch,
     ) -> Result<Outcome, No> {
         let direction = self.direction();
-        score(direction, document, by_stages);
+        score(direction, content, by_stages);
         let refusing = by_stages.iter().find(|(stage, _)| direction.stages.get(*stage).is_some_and(refuses));
         if let Some((stage, _)) = refusing {
             return Err(No::Blocked(*stage));
         }
-        let mut placeholders = self.placeholders(document);
+        let mut placeholders = self.placeholders(content);
         let mut reader = Reader { job: self, direction, scratch, placeholders: placeholders.as_mut(), no: None };
-        let rewritten = document.rewrite(&mut reader);
+        let rewritten = content.rewrite(&mut reader);
         if let Some(no) = reader.no {
             return Err(no);
         }
         let rewritten = rewritten.map_err(No::Unreadable)?;
         Ok(Outcome {
             is_untouched: rewritten.is_none(),
-            body: rewritten.map_or_else(|| self.body.clone(), Bytes::from),
+            header_bytes: rewritten.as_ref().and_then(|written| written.header_bytes),
+            body: rewritten.map_or_else(|| self.body.clone(), |written| written.body.into()),
             values: placeholders.map(Placeholders::into_values).filter(|values| !values.is_empty()),
             texts: Vec::new(),
         })
     }
 
     /// What makes placeholders, where a stage does.
-    fn placeholders(&self, document: &Document<'_>) -> Option<Placeholders> {
+    fn placeholders(&self, content: &Content<'_>) -> Option<Placeholders> {
         let (secret, tenant) = self.tenant.as_ref()?;
         let is_wanted = self.direction().stages.iter().any(|stage| stage.reaction == Reaction::Tokenize);
         if !is_wanted {
             return None;
         }
         let mut opening = Vec::new();
-        for text in document.opening() {
+        for text in content.opening() {
             opening.extend_from_slice(&(text.len() as u64).to_be_bytes());
             opening.extend_from_slice(text.as_bytes());
         }
@@ -149,24 +153,34 @@ impl Job {
         let is_asked = self.direction().stages.iter().any(asks)
             || self.way == Way::Input && self.guardrails.output.stages.iter().any(asks);
         if is_asked {
-            let document = Document::read(self.shape, &outcome.body, settings).map_err(No::Unreadable)?;
-            outcome.texts = document.texts().map(|(place, text)| (place.speaker, text.to_owned())).collect();
+            let kind = self.kind.now(outcome.header_bytes);
+            let content = Content::read(&kind, &outcome.body, settings).map_err(No::Unreadable)?;
+            outcome.texts = content.texts().iter().map(|(place, text)| (place.speaker, (*text).to_owned())).collect();
         }
         Ok(outcome)
     }
 }
 
-/// The document of an outcome, in which these texts are written in the place of others.
+/// The body of an outcome, in which these texts are written in the place of others.
 pub(super) fn rewritten(
     guardrails: &Guardrails,
-    shape: Shape,
-    body: &Bytes,
+    kind: &Kind,
+    outcome: Outcome,
     texts: Vec<Option<String>>,
-) -> Result<Bytes, No> {
-    let settings = settings(guardrails);
-    let document = Document::read(shape, body, &settings).map_err(No::Unreadable)?;
-    let rewritten = document.rewrite(&mut Instead(texts.into_iter())).map_err(No::Unreadable)?;
-    Ok(rewritten.map_or_else(|| body.clone(), Bytes::from))
+) -> Result<Outcome, No> {
+    let kind = kind.now(outcome.header_bytes);
+    let content = Content::read(&kind, &outcome.body, &settings(guardrails)).map_err(No::Unreadable)?;
+    let Some(written) = content.rewrite(&mut Instead(texts.into_iter())).map_err(No::Unreadable)? else {
+        drop(content);
+        return Ok(outcome);
+    };
+    drop(content);
+    Ok(Outcome {
+        body: written.body.into(),
+        header_bytes: written.header_bytes.or(outcome.header_bytes),
+        is_untouched: false,
+        ..outcome
+    })
 }
 
 /// Writes one text after another.
@@ -191,7 +205,7 @@ pub(super) fn refuses(stage: &Stage) -> bool {
 }
 
 /// Scores what is said, text by text, and message by message where one is said in several.
-fn score(direction: &Direction, document: &Document<'_>, found: &mut Vec<(usize, Arc<str>)>) {
+fn score(direction: &Direction, content: &Content<'_>, found: &mut Vec<(usize, Arc<str>)>) {
     let stages = direction.stages.iter().enumerate();
     let scoring: Vec<(usize, &Stage, Thresholds)> = stages
         .filter_map(|(place, stage)| match stage.detector {
@@ -202,15 +216,15 @@ fn score(direction: &Direction, document: &Document<'_>, found: &mut Vec<(usize,
     if scoring.is_empty() {
         return;
     }
-    let joined = document.joined();
-    let joined = joined.iter().map(|(place, text)| (place, text.as_str()));
-    for (place, text) in document.texts().chain(joined) {
-        let Some(source) = source(place.speaker) else { continue };
+    let joined = content.joined();
+    let joined = joined.iter().map(|(place, text)| (*place, text.as_str()));
+    for (place, text) in content.texts().into_iter().chain(joined) {
+        let Some(source) = place.speaker.source() else { continue };
         let mut value = None;
         for (stage, by, thresholds) in &scoring {
             if by.speakers.has(place.speaker) {
                 let value = *value.get_or_insert_with(|| Scorer::shipped().score(text, source).value);
-                if value >= threshold(thresholds, source) {
+                if value >= thresholds.of(source) {
                     found.push((*stage, "prompt-injection".into()));
                 }
             }
@@ -218,38 +232,21 @@ fn score(direction: &Direction, document: &Document<'_>, found: &mut Vec<(usize,
     }
 }
 
-/// Whose words a text counts as. What the operator says is its own, and what the model said has been screened.
-fn source(speaker: Speaker) -> Option<Source> {
-    match speaker {
-        Speaker::User | Speaker::Unknown => Some(Source::User),
-        Speaker::Tool => Some(Source::Tool),
-        Speaker::Retrieved => Some(Source::Retrieved),
-        Speaker::System | Speaker::Assistant => None,
-    }
-}
-
-fn threshold(thresholds: &Thresholds, source: Source) -> f32 {
-    match source {
-        Source::User => thresholds.user,
-        Source::Tool => thresholds.tool,
-        Source::Retrieved => thresholds.retrieved,
-    }
-}
-
 /// Takes the tools from a request, where a stage that says so has found something.
 fn strip_tools(
-    direction: &Direction,
+    job: &Job,
     findings: &[Finding],
     by_stages: &[(usize, Arc<str>)],
     outcome: Outcome,
 ) -> Result<Outcome, No> {
+    let direction = job.direction();
     let of_rules = findings.iter().filter_map(|finding| direction.stage_of(finding.rule));
     let of_stages = by_stages.iter().filter_map(|(stage, _)| direction.stages.get(*stage));
     let strips = |stage: &Stage| stage.reaction == Reaction::StripTools && !stage.is_shadow;
-    if !of_rules.chain(of_stages).any(strips) {
+    if !of_rules.chain(of_stages).any(strips) || !matches!(job.kind, Kind::Json(_)) {
         return Ok(outcome);
     }
-    match without_tools(&outcome.body).map_err(|fault| No::Unreadable(Unreadable::Json(fault)))? {
+    match without_tools(&outcome.body).map_err(|fault| No::Unreadable(fault.into()))? {
         Some(body) => Ok(Outcome { body: body.into(), is_untouched: false, ..outcome }),
         None => Ok(outcome),
     }

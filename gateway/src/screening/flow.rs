@@ -7,10 +7,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use portcullis_policy::guard::lanes::stream::{EventStream, Scratch, Step};
+use portcullis_policy::guard::lanes::{
+    plain::{self, PlainText},
+    stream::{self, EventStream},
+    tensors::{self, Answers},
+};
 
 use super::{Judged, Tally, Way, contained, verdict::Verdict, windows::Windows};
-use crate::refusal::Refusal;
+use crate::{refusal::Refusal, worker::Worker};
 
 /// Guardrails between an endpoint's bytes and the client.
 ///
@@ -19,7 +23,7 @@ use crate::refusal::Refusal;
 #[derive(Debug)]
 pub struct AnswerScreen {
     tally: Rc<Tally>,
-    events: EventStream,
+    texts: Texts,
     /// Guards elsewhere, if any are asked.
     windows: Option<Box<Windows>>,
     verdict: Option<Verdict>,
@@ -28,6 +32,24 @@ pub struct AnswerScreen {
     ready: Option<Passed>,
     is_over: bool,
     is_counted: bool,
+}
+
+/// What is read as it comes.
+#[derive(Debug)]
+pub(super) enum Texts {
+    /// Server-sent events.
+    Events(Box<EventStream>),
+    /// Messages of gRPC.
+    Messages(Box<Answers>),
+    /// One text.
+    Text(Box<PlainText>),
+}
+
+/// How it stands, whatever it is.
+enum Stands {
+    On,
+    Blocked,
+    Failed(String),
 }
 
 /// What a client may have of what came.
@@ -46,24 +68,19 @@ pub enum Passed {
 }
 
 impl AnswerScreen {
-    pub(super) fn new(
-        tally: Rc<Tally>,
-        events: EventStream,
-        windows: Option<Box<Windows>>,
-        verdict: Option<Verdict>,
-    ) -> Self {
-        Self { tally, events, windows, verdict, out: Vec::new(), ready: None, is_over: false, is_counted: false }
+    pub(super) fn new(tally: Rc<Tally>, texts: Texts, windows: Option<Box<Windows>>, verdict: Option<Verdict>) -> Self {
+        Self { tally, texts, windows, verdict, out: Vec::new(), ready: None, is_over: false, is_counted: false }
     }
 
     /// Takes what the endpoint has sent.
     pub fn push(&mut self, chunk: &Bytes) {
-        let passed = self.step(|events, scratch, out| events.push(chunk, scratch, out), Some(chunk));
+        let passed = self.step(Some(chunk));
         self.hand_on(passed);
     }
 
     /// The endpoint has sent its last byte.
     pub fn finish(&mut self) {
-        let passed = self.step(|events, scratch, out| events.finish(scratch, out), None);
+        let passed = self.step(None);
         self.is_over = true;
         self.hand_on(passed);
         if let Some(windows) = &mut self.windows {
@@ -108,7 +125,7 @@ impl AnswerScreen {
             self.tally.count(Way::Output, judged);
         }
         // The last word, once.
-        if let Some(verdict) = self.verdict.take() {
+        if let Some(verdict) = self.verdict.take().filter(|_| self.texts.are_events()) {
             let comment = verdict.comment(&self.tally, SystemTime::now());
             passed = match passed {
                 Passed::Blocked(bytes) => Passed::Blocked([&bytes[..], comment.as_bytes()].concat().into()),
@@ -120,36 +137,84 @@ impl AnswerScreen {
         passed
     }
 
-    fn step(
-        &mut self,
-        step: impl FnOnce(&mut EventStream, &mut Scratch, &mut Vec<u8>) -> Step,
-        chunk: Option<&Bytes>,
-    ) -> Passed {
+    /// Takes a piece, or the end.
+    fn step(&mut self, chunk: Option<&Bytes>) -> Passed {
         let worker = self.tally.worker().clone();
-        let mut scratch = worker.screening_events.borrow_mut();
         let started = Instant::now();
         self.out.clear();
-        let step = contained(|| step(&mut self.events, &mut scratch, &mut self.out));
+        let stands = contained(|| self.texts.step(chunk, &worker, &mut self.out, &self.tally));
         self.tally.took(Way::Output, started.elapsed());
-        let findings = scratch.findings();
-        self.tally.found(Way::Output, findings);
-        findings.clear();
         let out = match chunk {
             // Most of what comes goes on as it is, and need not be copied.
             Some(chunk) if *chunk == self.out[..] => chunk.clone(),
             _ => Bytes::copy_from_slice(&self.out),
         };
-        match step {
-            Ok(Step::Continue) => Passed::On(out),
-            Ok(Step::Blocked { .. }) => Passed::Blocked(out),
-            Ok(Step::Failed(why)) => {
+        match stands {
+            Ok(Stands::On) => Passed::On(out),
+            Ok(Stands::Blocked) => Passed::Blocked(out),
+            // A text has no end of its own that says so.
+            Ok(Stands::Failed(why)) if why.is_empty() => Passed::Failed(out, Refusal::answer_filtered()),
+            Ok(Stands::Failed(why)) => {
                 self.tally.failed(Way::Output, "body", "content");
-                Passed::Failed(out, Refusal::unscreenable_answer().detail(why.to_string()))
+                Passed::Failed(out, Refusal::unscreenable_answer().detail(why))
             }
             Err(_) => {
                 self.tally.failed(Way::Output, "patterns", "panicked");
                 Passed::Failed(Bytes::new(), Refusal::guardrail_unavailable().detail("panicked"))
             }
         }
+    }
+}
+
+impl Texts {
+    fn step(&mut self, chunk: Option<&Bytes>, worker: &Worker, out: &mut Vec<u8>, tally: &Tally) -> Stands {
+        if let Self::Events(events) = self {
+            let scratch = &mut worker.screening_events.borrow_mut();
+            let step = match chunk {
+                Some(chunk) => events.push(chunk, scratch, out),
+                None => events.finish(scratch, out),
+            };
+            tally.found(Way::Output, scratch.findings());
+            scratch.findings().clear();
+            return match step {
+                stream::Step::Continue => Stands::On,
+                stream::Step::Blocked { .. } => Stands::Blocked,
+                stream::Step::Failed(why) => Stands::Failed(why.to_string()),
+            };
+        }
+        let scratch = &mut worker.screening_texts.borrow_mut();
+        scratch.findings.clear();
+        let stands = match self {
+            Self::Messages(messages) => {
+                let step = match chunk {
+                    Some(chunk) => messages.push(chunk, scratch, out),
+                    None => messages.finish(scratch, out),
+                };
+                match step {
+                    tensors::Step::Continue => Stands::On,
+                    tensors::Step::Blocked { .. } => Stands::Blocked,
+                    tensors::Step::Failed(why) => Stands::Failed(why.to_string()),
+                }
+            }
+            Self::Text(text) => {
+                let step = match chunk {
+                    Some(chunk) => text.push(chunk, scratch, out),
+                    None => text.finish(scratch, out),
+                };
+                match step {
+                    plain::Step::Continue => Stands::On,
+                    plain::Step::Blocked { .. } => Stands::Failed(String::new()),
+                    plain::Step::Failed(why) => Stands::Failed(why.to_string()),
+                }
+            }
+            Self::Events(_) => Stands::On,
+        };
+        tally.found(Way::Output, &scratch.findings);
+        scratch.findings.clear();
+        stands
+    }
+
+    fn are_events(&self) -> bool {
+        matches!(self, Self::Events(_))
     }
 }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue,
     header::{self, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use http_body::Body as _;
@@ -13,8 +13,9 @@ use portcullis_policy::{
     authorize::Caller,
     guard::{
         lanes::{
-            document::Unreadable,
+            plain::is_text,
             shape::{Api, Shape},
+            tensors::{self, Frames, Method},
         },
         placeholders::Values,
         screen::{Guardrails, Speaker, Unscreened},
@@ -23,7 +24,8 @@ use portcullis_policy::{
 };
 
 use super::{
-    Judged, Tally, Way, api,
+    Judged, Tally, Way, api, contained,
+    content::{Kind, Unreadable},
     document::{self, Job, No, Outcome},
     guards::{self, Asked, Opinions},
 };
@@ -47,6 +49,8 @@ pub(super) struct Guarded {
     pub(super) guardrails: Arc<Guardrails>,
     pub(super) tally: Rc<Tally>,
     pub(super) api: Api,
+    /// Of gRPC.
+    pub(super) method: Option<Method>,
     /// What has to come back in the answer.
     pub(super) values: Option<Arc<Values>>,
     /// Guards elsewhere that are asked about the request, and about the answer.
@@ -69,6 +73,21 @@ impl Screened {
     }
 }
 
+/// Why a body ends that is judged as it passes: codes of refusals.
+const FILTERED: &str = "content_filter";
+const UNSCREENABLE: &str = "unscreenable";
+const FAILED: &str = "guardrail_unavailable";
+
+/// The refusal of a request whose body a guard has ended. `None`: it was not a guard.
+pub fn refusal_of(code: &str) -> Option<Refusal> {
+    match code {
+        FILTERED => Some(Refusal::content_filter()),
+        UNSCREENABLE => Some(Refusal::unscreenable()),
+        FAILED => Some(Refusal::guardrail_unavailable()),
+        _ => None,
+    }
+}
+
 /// Judges what goes in, by the guards of its rule.
 pub async fn input(
     live: &Live,
@@ -85,6 +104,7 @@ pub async fn input(
         guardrails: guardrails.clone(),
         tally,
         api,
+        method: outbound.grpc.then(|| Method::of(outbound.head.uri.path())),
         values: None,
         asked: [live.guards.of(&guardrails.input), live.guards.of(&guardrails.output)],
         prompt: Vec::new(),
@@ -103,29 +123,53 @@ pub async fn input(
 #[derive(Debug)]
 enum Form {
     Nothing,
-    Json,
-    /// Perhaps JSON: some backends do not look at the type.
+    /// It is read whole.
+    Whole(Kind),
+    /// Its type says text, or nothing: some backends do not look at it and read JSON.
     Text,
+    /// Messages of gRPC, read one by one.
+    Grpc(Method),
     Other,
 }
 
 impl Form {
-    fn of(outbound: &Outbound<'_>) -> Self {
+    fn of(outbound: &Outbound<'_>, api: Api) -> Self {
         let headers = &outbound.head.headers;
         if outbound.body.is_end_stream() {
             return Self::Nothing;
         }
+        let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        if crate::grpc::is_grpc(content_type) {
+            return Self::Grpc(Method::of(outbound.head.uri.path()));
+        }
         if is_encoded(headers) {
             return Self::Other;
         }
-        let essence = essence(headers);
-        match &*essence {
-            "application/json" | "text/json" => Self::Json,
-            essence if essence.ends_with("+json") => Self::Json,
-            "" | "text/plain" => Self::Text,
+        let shape = Shape::request(api);
+        match &*essence(headers) {
+            _ if headers.contains_key(HEADER_LENGTH) => {
+                header_length(headers).map_or(Self::Other, |length| Self::Whole(Kind::Binary(shape, length)))
+            }
+            "application/json" | "text/json" => Self::Whole(Kind::Json(shape)),
+            essence if essence.ends_with("+json") => Self::Whole(Kind::Json(shape)),
+            "multipart/form-data" => Self::Whole(Kind::Multipart(content_type.into())),
+            "application/x-www-form-urlencoded" => Self::Whole(Kind::Urlencoded),
+            "" if headers.contains_key(CONTENT_TYPE) => Self::Other,
+            "" => Self::Text,
+            _ if is_text(content_type) => Self::Text,
             _ => Self::Other,
         }
     }
+}
+
+/// How long the JSON is that stands before tensors (KServe v2 over HTTP).
+pub(super) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
+
+/// The value of that header, if there is exactly one that is a number.
+pub(super) fn header_length(headers: &HeaderMap) -> Option<usize> {
+    let mut values = headers.get_all(HEADER_LENGTH).iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    value.to_str().ok()?.parse().ok()
 }
 
 /// Whether a body is other than as it is read.
@@ -147,10 +191,22 @@ impl Guarded {
         if outbound.upgrade.is_some() {
             self.unscreened("tunnel")?;
         }
-        match Form::of(outbound) {
-            Form::Nothing => Ok(()),
-            Form::Json => self.json(outbound, caller).await,
-            Form::Text | Form::Other => self.unscreened("content_type"),
+        match Form::of(outbound, self.api) {
+            Form::Nothing | Form::Grpc(Method::Facts) => Ok(()),
+            Form::Whole(kind) => {
+                let bytes = whole(&mut outbound.body).await?;
+                self.body(kind, bytes, outbound, caller).await
+            }
+            Form::Text => {
+                let bytes = whole(&mut outbound.body).await?;
+                let is_json = matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['));
+                let kind = if is_json { Kind::Json(Shape::request(self.api)) } else { Kind::Plain };
+                self.body(kind, bytes, outbound, caller).await
+            }
+            Form::Grpc(Method::Infer) => self.call(outbound, caller).await,
+            Form::Grpc(Method::StreamInfer) => self.calls(outbound),
+            Form::Grpc(Method::Unknown) => self.unscreened("grpc_method"),
+            Form::Other => self.unscreened("content_type"),
         }
     }
 
@@ -163,46 +219,93 @@ impl Guarded {
         Err(Refusal::unscreenable().detail(reason))
     }
 
-    async fn json(&mut self, outbound: &mut Outbound<'_>, caller: &Caller) -> Result<(), Refusal> {
-        let bytes = whole(&mut outbound.body).await?;
-        let job = Job {
-            guardrails: self.guardrails.clone(),
-            way: Way::Input,
-            shape: Shape::request(self.api),
-            body: bytes,
-            values: None,
-            tenant: Some((self.tally.worker().placeholders.clone(), tenant(caller))),
-        };
-        let mut outcome = self.run(job).await?;
-        self.values = outcome.values.take();
-        let texts = std::mem::take(&mut outcome.texts);
-        if let Some(instead) = self.opinions(Way::Input, &texts).await? {
-            let shape = Shape::request(self.api);
-            let body = document::rewritten(&self.guardrails, shape, &outcome.body, instead);
-            outcome = Outcome { body: body.map_err(|no| self.refuse(&no))?, is_untouched: false, ..outcome };
-        }
-        self.prompt = texts;
+    /// Judges a body that is read whole.
+    async fn body(
+        &mut self,
+        kind: Kind,
+        bytes: Bytes,
+        outbound: &mut Outbound<'_>,
+        caller: &Caller,
+    ) -> Result<(), Refusal> {
+        let outcome = self.whole(kind, bytes, caller).await?;
         if !outcome.is_untouched {
+            if let Some(length) = outcome.header_bytes {
+                outbound.head.headers.insert(HEADER_LENGTH, HeaderValue::from(length));
+            }
             replace_body(outbound, outcome.body);
         }
         Ok(())
     }
 
-    /// Guards elsewhere that are asked about what goes this way.
-    pub(super) fn asked(&self, way: Way) -> &[Asked] {
-        let [input, output] = &self.asked;
-        match way {
-            Way::Input => input,
-            Way::Output => output,
+    async fn whole(&mut self, kind: Kind, body: Bytes, caller: &Caller) -> Result<Outcome, Refusal> {
+        let tenant = Some((self.tally.worker().placeholders.clone(), tenant(caller)));
+        let (guardrails, again) = (self.guardrails.clone(), kind.clone());
+        let mut outcome = self.run(Job { guardrails, way: Way::Input, kind, body, values: None, tenant }).await?;
+        self.values = outcome.values.take();
+        let texts = std::mem::take(&mut outcome.texts);
+        if let Some(instead) = self.opinions(Way::Input, &texts).await? {
+            let rewritten = document::rewritten(&self.guardrails, &again, outcome, instead);
+            outcome = rewritten.map_err(|no| self.refuse(&no))?;
         }
+        self.prompt = texts;
+        Ok(outcome)
+    }
+
+    /// Judges the one message of a call.
+    async fn call(&mut self, outbound: &mut Outbound<'_>, caller: &Caller) -> Result<(), Refusal> {
+        let bytes = whole(&mut outbound.body).await?;
+        let mut rest = &bytes[..];
+        let mut frames = Frames::default();
+        let first = frames.next(&mut rest).map_err(|why| self.unread(why.to_string()))?;
+        let Some(message) = first.map(Bytes::copy_from_slice).filter(|_| rest.is_empty()) else {
+            return Err(self.unread("a call has one message".to_owned()));
+        };
+        let outcome = self.whole(Kind::Message, message, caller).await?;
+        if !outcome.is_untouched {
+            let mut framed = Vec::with_capacity(outcome.body.len() + 5);
+            tensors::write(&outcome.body, &mut framed).map_err(|why| self.unread(why.to_string()))?;
+            replace_body(outbound, framed.into());
+        }
+        Ok(())
+    }
+
+    /// Judges the messages of a stream as they pass. Answers begin before the last of them has come, so that placeholders
+    /// could not be taken back: what would be one is masked for good. Guards elsewhere cannot be asked here.
+    fn calls(&self, outbound: &mut Outbound<'_>) -> Result<(), Refusal> {
+        if !self.asked(Way::Input).is_empty() {
+            self.unscreened("guard_on_stream")?;
+        }
+        let (guardrails, tally) = (self.guardrails.clone(), self.tally.clone());
+        let mut frames = Frames::default();
+        let body = std::mem::take(&mut outbound.body);
+        outbound.body = body.changed(move |chunk| {
+            let mut passed = Vec::with_capacity(chunk.len());
+            let mut rest = &chunk[..];
+            while let Some(message) = frames.next(&mut rest).map_err(|_| UNSCREENABLE)? {
+                let body = Bytes::copy_from_slice(message);
+                let guardrails = guardrails.clone();
+                let job = Job { guardrails, way: Way::Input, kind: Kind::Message, body, values: None, tenant: None };
+                let scratch = &mut tally.worker().screening_texts.borrow_mut();
+                let done = contained(|| document::run(&job, scratch)).map_err(|_| FAILED)?;
+                tally.found(Way::Input, &done.findings);
+                done.by_stages.iter().for_each(|(stage, rule)| tally.add(Way::Input, *stage, rule));
+                let outcome = done.judged.map_err(|no| match no {
+                    No::Blocked(_) | No::Overrun => FILTERED,
+                    No::Unreadable(_) => UNSCREENABLE,
+                })?;
+                tensors::write(&outcome.body, &mut passed).map_err(|_| UNSCREENABLE)?;
+            }
+            Ok(passed.into())
+        });
+        Ok(())
+    }
+
+    fn unread(&self, why: String) -> Refusal {
+        self.refuse(&No::Unreadable(Unreadable::Unscreenable(why)))
     }
 
     /// What guards elsewhere write in the place of texts; a refusal if one of them refuses, or has to answer and does not.
-    pub(super) async fn opinions(
-        &self,
-        way: Way,
-        texts: &[(Speaker, String)],
-    ) -> Result<Option<Vec<Option<String>>>, Refusal> {
+    async fn opinions(&self, way: Way, texts: &[(Speaker, String)]) -> Result<Option<Vec<Option<String>>>, Refusal> {
         let asked = self.asked(way);
         if asked.is_empty() {
             return Ok(None);
@@ -211,6 +314,15 @@ impl Guarded {
             Opinions::Pass(instead) => Ok(instead),
             Opinions::Refused(stage) => Err(self.refuse(&No::Blocked(stage))),
             Opinions::Unanswered(no) => Err(Refusal::guardrail_unavailable().detail(no.as_str())),
+        }
+    }
+
+    /// Guards elsewhere that are asked about what goes this way.
+    pub(super) fn asked(&self, way: Way) -> &[Asked] {
+        let [input, output] = &self.asked;
+        match way {
+            Way::Input => input,
+            Way::Output => output,
         }
     }
 
@@ -240,13 +352,15 @@ impl Guarded {
                 self.tally.failed(Way::Input, "patterns", "overrun");
                 Refusal::content_filter().detail("overrun")
             }
-            No::Unreadable(Unreadable::Json(fault)) => {
-                Refusal::malformed("invalid_json", format!("the request body is not valid JSON: {fault}"))
+            No::Unreadable(Unreadable::Malformed(why)) => {
+                let code = if why.starts_with("not valid JSON") { "invalid_json" } else { "malformed_body" };
+                Refusal::malformed(code, format!("the request body cannot be read: {why}"))
             }
-            No::Unreadable(why) => {
+            No::Unreadable(Unreadable::Unscreenable(why)) => {
                 self.tally.failed(Way::Input, "body", "content");
-                Refusal::unscreenable().detail(why.to_string())
+                Refusal::unscreenable().detail(why.clone())
             }
+            No::Unreadable(Unreadable::Refused) => Refusal::content_filter(),
         }
     }
 }

@@ -12,21 +12,27 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
 use portcullis_mesh::http::Answer;
 use portcullis_policy::guard::{
-    lanes::{shape::Shape, stream::EventStream},
+    lanes::{
+        plain::{PlainText, is_text},
+        shape::{Api, Shape},
+        stream::EventStream,
+        tensors::{Answers, Method},
+    },
     screen::{Speaker, Unscreened},
 };
 
 use super::{
     Judged, Screened, Tally, Way,
     blocked::blocked_answer,
+    content::Kind,
     document::{self, Job, No, Outcome},
-    flow::AnswerScreen,
+    flow::{AnswerScreen, Texts},
     guards::{self, Opinions},
-    input::{Guarded, essence, is_encoded},
+    input::{Guarded, HEADER_LENGTH, essence, header_length, is_encoded},
     verdict::{Verdict, X_GUARD_VERDICT},
     windows::Windows,
 };
-use crate::{answer::AnswerBody, record::Record, refusal::Refusal};
+use crate::{answer::AnswerBody, grpc, record::Record, refusal::Refusal};
 
 /// The largest answer that is screened whole, in bytes. Event streams have no bound.
 pub const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -54,13 +60,14 @@ pub async fn output(
         tell(&mut parts, verdict.as_ref(), &guarded.tally, true);
         return Ok(Answer::Response(http::Response::from_parts(parts, body)));
     }
-    match Form::of(&parts.headers) {
-        Form::Json => guarded.whole(parts, body, verdict).await,
-        Form::Events => {
+    match Form::of(&parts.headers, guarded.api, guarded.method) {
+        Form::Whole(kind) => guarded.answer(kind, parts, body, verdict).await,
+        Form::Flows(flows) => {
             forget_bytes(&mut parts.headers);
             tell(&mut parts, verdict.as_ref(), &guarded.tally, false);
-            Ok(Answer::Response(http::Response::from_parts(parts, guarded.flowing(body, verdict)?)))
+            Ok(Answer::Response(http::Response::from_parts(parts, guarded.flowing(flows, body, verdict)?)))
         }
+        Form::Facts => Ok(Answer::Response(http::Response::from_parts(parts, body))),
         Form::Other => {
             guarded.unscreened_answer("content_type")?;
             Ok(Answer::Response(http::Response::from_parts(parts, body)))
@@ -71,20 +78,49 @@ pub async fn output(
 /// What an answer's body is, for those who read it.
 #[derive(Debug)]
 enum Form {
-    Json,
-    Events,
+    /// It is read whole.
+    Whole(Kind),
+    /// It is read as it comes.
+    Flows(Flows),
+    /// It says nothing but facts about models.
+    Facts,
     Other,
 }
 
+/// What is read as it comes.
+#[derive(Debug, Clone, Copy)]
+enum Flows {
+    Events,
+    /// Messages of gRPC; of a stream, whose texts grow from message to message.
+    Messages {
+        is_stream: bool,
+    },
+    Text,
+}
+
 impl Form {
-    fn of(headers: &HeaderMap) -> Self {
+    fn of(headers: &HeaderMap, api: Api, method: Option<Method>) -> Self {
+        let content_type = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
+        if grpc::is_grpc(content_type) {
+            return match method {
+                Some(Method::Infer) => Self::Flows(Flows::Messages { is_stream: false }),
+                Some(Method::StreamInfer) => Self::Flows(Flows::Messages { is_stream: true }),
+                Some(Method::Facts) => Self::Facts,
+                Some(Method::Unknown) | None => Self::Other,
+            };
+        }
         if is_encoded(headers) {
             return Self::Other;
         }
+        let shape = Shape::answer(api);
         match &*essence(headers) {
-            "text/event-stream" => Self::Events,
-            "application/json" | "text/json" => Self::Json,
-            essence if essence.ends_with("+json") => Self::Json,
+            _ if headers.contains_key(HEADER_LENGTH) => {
+                header_length(headers).map_or(Self::Other, |length| Self::Whole(Kind::Binary(shape, length)))
+            }
+            "text/event-stream" => Self::Flows(Flows::Events),
+            "application/json" | "text/json" => Self::Whole(Kind::Json(shape)),
+            essence if essence.ends_with("+json") => Self::Whole(Kind::Json(shape)),
+            _ if is_text(content_type) => Self::Flows(Flows::Text),
             _ => Self::Other,
         }
     }
@@ -120,33 +156,52 @@ impl Guarded {
     }
 
     /// An answer that is judged as it comes.
-    fn flowing(self, body: AnswerBody, verdict: Option<Verdict>) -> Result<AnswerBody, Refusal> {
+    fn flowing(self, flows: Flows, body: AnswerBody, verdict: Option<Verdict>) -> Result<AnswerBody, Refusal> {
         let AnswerBody::Flow(mut flow) = body else {
-            // Nothing of ours is an event stream.
-            return Err(Refusal::internal().detail("an event stream that does not flow"));
+            // Nothing of ours flows.
+            return Err(Refusal::internal().detail("an answer that does not flow"));
         };
-        let mut events = EventStream::new(self.api, self.guardrails.clone());
-        if let Some(values) = &self.values {
-            events = events.restoring(values.clone());
+        let values = self.values.clone();
+        let texts = match flows {
+            Flows::Events => {
+                let events = EventStream::new(self.api, self.guardrails.clone());
+                Texts::Events(Box::new(match values {
+                    Some(values) => events.restoring(values),
+                    None => events,
+                }))
+            }
+            Flows::Messages { is_stream: true } => Texts::Messages(Box::new(Answers::stream(&self.guardrails, values))),
+            Flows::Messages { is_stream: false } => Texts::Messages(Box::new(Answers::whole(&self.guardrails, values))),
+            Flows::Text => Texts::Text(Box::new(PlainText::new(&self.guardrails, values.as_ref()))),
+        };
+        let is_asked = !self.asked(Way::Output).is_empty();
+        if is_asked && !matches!(texts, Texts::Events(_)) {
+            self.unscreened_answer("guard_on_stream")?;
         }
-        let windows = Windows::new(&self);
-        flow.screened_by(AnswerScreen::new(self.tally, events, windows, verdict));
+        let windows = Windows::new(&self).filter(|_| matches!(texts, Texts::Events(_)));
+        flow.screened_by(AnswerScreen::new(self.tally, texts, windows, verdict));
         Ok(AnswerBody::Flow(flow))
     }
 
     /// An answer that is judged whole.
-    async fn whole(
+    async fn answer(
         self,
+        kind: Kind,
         mut parts: Parts,
         body: AnswerBody,
         mut verdict: Option<Verdict>,
     ) -> Result<Answer<AnswerBody>, Refusal> {
         let collected = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
         let bytes = collected.map_err(|error| Refusal::unscreenable_answer().detail(error.to_string()))?.to_bytes();
-        let judged = self.document(bytes.clone()).await;
+        let judged = self.document(kind, bytes.clone()).await;
         self.tally.count(Way::Output, if judged.is_err() { Judged::Block } else { self.tally.judged(Way::Output) });
         let bytes = match judged {
-            Ok(bytes) => bytes,
+            Ok(outcome) => {
+                if let Some(length) = outcome.header_bytes {
+                    parts.headers.insert(HEADER_LENGTH, length.into());
+                }
+                outcome.body
+            }
             Err(Refused::Blocked) => match self.filtered(&bytes).await {
                 Some(answer) => {
                     parts.headers.insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
@@ -164,11 +219,11 @@ impl Guarded {
         Ok(Answer::Response(http::Response::from_parts(parts, AnswerBody::Full(bytes))))
     }
 
-    fn job(&self, body: Bytes) -> Job {
+    fn job(&self, kind: Kind, body: Bytes) -> Job {
         Job {
             guardrails: self.guardrails.clone(),
             way: Way::Output,
-            shape: Shape::answer(self.api),
+            kind,
             body,
             values: self.values.clone(),
             tenant: None,
@@ -176,8 +231,8 @@ impl Guarded {
     }
 
     /// Judges a document of the answer.
-    async fn document(&self, body: Bytes) -> Result<Bytes, Refused> {
-        let job = self.job(body);
+    async fn document(&self, kind: Kind, body: Bytes) -> Result<Outcome, Refused> {
+        let job = self.job(kind.clone(), body);
         let started = Instant::now();
         let done = document::screen(job, &self.tally.worker().screening_texts).await;
         self.tally.took(Way::Output, started.elapsed());
@@ -190,7 +245,7 @@ impl Guarded {
             self.tally.add(Way::Output, *stage, rule);
         }
         match done.judged {
-            Ok(outcome) => self.opinions_of(outcome).await,
+            Ok(outcome) => self.opinions_of(&kind, outcome).await,
             Err(No::Blocked(_)) => Err(Refused::Blocked),
             Err(No::Overrun) => {
                 self.tally.failed(Way::Output, "patterns", "overrun");
@@ -204,18 +259,19 @@ impl Guarded {
     }
 
     /// The same after guards elsewhere have been asked.
-    async fn opinions_of(&self, outcome: Outcome) -> Result<Bytes, Refused> {
+    async fn opinions_of(&self, kind: &Kind, mut outcome: Outcome) -> Result<Outcome, Refused> {
         let asked = self.asked(Way::Output);
         if asked.is_empty() {
-            return Ok(outcome.body);
+            return Ok(outcome);
         }
-        let texts: Vec<_> = outcome.texts.into_iter().map(|(_, text)| (Speaker::Assistant, text)).collect();
+        let texts: Vec<_> =
+            std::mem::take(&mut outcome.texts).into_iter().map(|(_, text)| (Speaker::Assistant, text)).collect();
         let all = [&self.prompt[..], &texts].concat();
         match guards::ask(asked, Way::Output, &all, self.model.as_ref(), &self.tally).await {
-            Opinions::Pass(None) => Ok(outcome.body),
+            Opinions::Pass(None) => Ok(outcome),
             Opinions::Pass(Some(instead)) => {
                 let instead = instead.into_iter().skip(self.prompt.len()).collect();
-                document::rewritten(&self.guardrails, Shape::answer(self.api), &outcome.body, instead)
+                document::rewritten(&self.guardrails, kind, outcome, instead)
                     .map_err(|_| Refused::With(Refusal::unscreenable_answer()))
             }
             Opinions::Refused(_) => Err(Refused::Blocked),
@@ -226,7 +282,7 @@ impl Guarded {
     /// The answer that says that it was filtered. What is left of the original in it must pass as well.
     async fn filtered(&self, original: &Bytes) -> Option<Bytes> {
         let answer = Bytes::from(blocked_answer(self.api, original)?);
-        let job = self.job(answer);
+        let job = self.job(Kind::Json(Shape::answer(self.api)), answer);
         let done = document::screen(job, &self.tally.worker().screening_texts).await.ok()?;
         done.judged.ok().map(|outcome| outcome.body)
     }

@@ -156,14 +156,16 @@ pub enum Incoming {
     Followed(Box<Followed>),
 }
 
-/// A body whose data somebody looks at as it passes, and may end.
+/// A body whose data somebody looks at as it passes, and may change or end.
 pub struct Followed {
     body: Incoming,
     follower: Box<Follower>,
+    /// Whether what is given may be longer or shorter than what came.
+    is_changed: bool,
 }
 
-/// Takes the next piece of data, or says why the body must not go on.
-type Follower = dyn FnMut(&Bytes) -> Result<(), &'static str>;
+/// Takes the next piece of data and gives what passes, or says why the body must not go on.
+type Follower = dyn FnMut(Bytes) -> Result<Bytes, &'static str>;
 
 impl std::fmt::Debug for Followed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -205,8 +207,16 @@ impl Incoming {
 
     /// The same body, ended with [`BodyError::Ended`] where `follower` refuses a piece of it.
     #[must_use]
-    pub fn followed(self, follower: impl FnMut(&Bytes) -> Result<(), &'static str> + 'static) -> Incoming {
-        Incoming::Followed(Box::new(Followed { body: self, follower: Box::new(follower) }))
+    pub fn followed(self, mut follower: impl FnMut(&Bytes) -> Result<(), &'static str> + 'static) -> Incoming {
+        let follower = move |chunk: Bytes| follower(&chunk).map(|()| chunk);
+        Incoming::Followed(Box::new(Followed { body: self, follower: Box::new(follower), is_changed: false }))
+    }
+
+    /// What `change` makes of each piece of the same body, perhaps nothing; ended with [`BodyError::Ended`] where it refuses
+    /// one.
+    #[must_use]
+    pub fn changed(self, change: impl FnMut(Bytes) -> Result<Bytes, &'static str> + 'static) -> Incoming {
+        Incoming::Followed(Box::new(Followed { body: self, follower: Box::new(change), is_changed: true }))
     }
 
     /// The same body, in memory if it is at most `bytes_max` long: waits for one that announces so much, takes only what
@@ -307,16 +317,20 @@ impl Body for Incoming {
                 Some(frame) => Poll::Ready(Some(Ok(frame))),
                 None => Pin::new(&mut **rest).poll_frame(cx),
             },
-            Incoming::Followed(followed) => {
-                let frame = ready!(Pin::new(&mut followed.body).poll_frame(cx));
-                if let Some(Ok(frame)) = &frame
-                    && let Some(chunk) = frame.data_ref()
-                    && let Err(reason) = (followed.follower)(chunk)
-                {
-                    return Poll::Ready(Some(Err(BodyError::Ended(reason))));
+            Incoming::Followed(followed) => loop {
+                let Some(frame) = ready!(Pin::new(&mut followed.body).poll_frame(cx)).transpose()? else {
+                    return Poll::Ready(None);
+                };
+                let chunk = match frame.into_data() {
+                    Ok(chunk) => chunk,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                };
+                match (followed.follower)(chunk) {
+                    Ok(passes) if passes.is_empty() && followed.is_changed => {}
+                    Ok(passes) => return Poll::Ready(Some(Ok(Frame::data(passes)))),
+                    Err(reason) => return Poll::Ready(Some(Err(BodyError::Ended(reason)))),
                 }
-                Poll::Ready(frame)
-            }
+            },
         }
     }
 
@@ -345,6 +359,7 @@ impl Body for Incoming {
                 ),
                 None => SizeHint::new(),
             },
+            Incoming::Followed(followed) if followed.is_changed => SizeHint::new(),
             Incoming::Followed(followed) => followed.body.size_hint(),
         }
     }

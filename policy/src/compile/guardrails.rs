@@ -5,6 +5,7 @@
 
 mod engines;
 mod policy;
+mod rails;
 mod rules;
 mod service;
 mod targets;
@@ -149,3 +150,6 @@ fn direction(drafts: &[&StageDraft]) -> Result<Direction, String> {
     let engine = engine(&rules).map_err(|error| error.to_string())?;
     Ok(Direction::over(stages, origins.collect(), engine))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use foldhash::HashMap;
 use super::{
     About, Cause, Change, Diff, Direction, NotEnumerated, Witness,
     classes::{Alphabet, classes, covers},
+    guardrails,
     side::{RuleKey, Side, Term},
     solve::{Formula, TooHard, solve},
     universe::{Situation, Universe},
@@ -399,5 +400,6 @@ fn notes(old: &Side<'_>, new: &Side<'_>) -> Vec<String> {
     };
     notes.extend(gone_or_new(new, old, "is new"));
     notes.extend(gone_or_new(old, new, "is gone"));
+    notes.extend(guardrails::notes(old, new));
     notes
 }

@@ -12,6 +12,7 @@
 
 mod classes;
 mod compare;
+mod guardrails;
 mod networks;
 mod said;
 mod side;

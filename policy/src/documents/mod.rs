@@ -4,7 +4,7 @@ pub mod api_keys;
 pub mod formats;
 pub mod kinds;
 mod sources;
-mod tree;
+pub(crate) mod tree;
 mod validate;
 
 use std::{

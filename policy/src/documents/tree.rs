@@ -11,15 +11,15 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span as YamlSpan};
 use crate::diagnostics::{Diagnostic, Source, Span};
 
 /// The deepest nesting of one document.
-pub(super) const DEPTH_MAX: usize = 64;
+pub(crate) const DEPTH_MAX: usize = 64;
 /// The most nodes of one file, aliases expanded.
-pub(super) const NODES_MAX: usize = 5_000_000;
+pub(crate) const NODES_MAX: usize = 5_000_000;
 /// The most nodes of one file that stand there because of an alias: a few hundred bytes can ask for billions.
-pub(super) const ALIASED_NODES_MAX: usize = 100_000;
+pub(crate) const ALIASED_NODES_MAX: usize = 100_000;
 
 /// A node and where it stands.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// What it is.
     pub value: Value,
     /// Where it stands.
@@ -28,7 +28,7 @@ pub(super) struct Node {
 
 /// What a node is.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// A scalar: its text, and whether it was written without quotes.
     Scalar {
         /// The text, unquoted.
@@ -44,13 +44,13 @@ pub(super) enum Value {
 
 impl Node {
     /// The value of a key of a mapping.
-    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         let Value::Mapping(entries) = &self.value else { return None };
         entries.iter().find(|(name, _)| name.text() == Some(key)).map(|(_, value)| value)
     }
 
     /// A scalar's text.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar { text, .. } => Some(text),
             Value::Sequence(_) | Value::Mapping(_) => None,
@@ -58,13 +58,13 @@ impl Node {
     }
 
     /// Whether it is an empty plain scalar, `~` or `null`.
-    pub(super) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 }
 
 /// Reads all documents of one file. What cannot be read at all is one diagnostic, and ends the file there.
-pub(super) fn parse(source: &Arc<Source>) -> (Vec<Node>, Vec<Diagnostic>) {
+pub(crate) fn parse(source: &Arc<Source>) -> (Vec<Node>, Vec<Diagnostic>) {
     let mut builder = Builder {
         source,
         offsets: Offsets::new(source),

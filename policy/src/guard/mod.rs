@@ -9,6 +9,7 @@
 pub mod engine;
 pub mod injection;
 pub mod lanes;
+pub mod nemo;
 pub mod placeholders;
 pub mod rules;
 pub mod screen;

@@ -37,7 +37,10 @@ fn every_example_checks_clean() {
         let output = check(&repository(), &folder);
         assert!(output.status.success(), "{folder}: {}", said(&output));
         if !folder.ends_with("/corp") {
-            assert_eq!(said(&output).trim(), "0 errors, 0 warnings", "{folder}");
+            // What rules cost is told before.
+            let said = said(&output);
+            let last = said.lines().last().unwrap_or_default();
+            assert!(last.starts_with("0 errors, 0 warnings"), "{folder}: {said}");
         }
     }
 }

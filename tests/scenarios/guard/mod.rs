@@ -1,8 +1,11 @@
 //! What may be said: guardrails, in and out.
 
 mod answers;
+mod guards;
+mod nemo;
 mod requests;
 mod streams;
+mod tools;
 
 use portcullis_tests::harness::{Origin, Reply, Seen};
 

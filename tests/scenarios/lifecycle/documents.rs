@@ -91,7 +91,7 @@ async fn whatever_is_wrong_the_last_good_revision_stays_in_force() {
         ("an empty folder", Documents::new(), "no documents"),
         ("only strangers' documents", Documents::from(FOREIGN), "no document of a kind that Portcullis reads"),
         ("a backend that is gone", Documents::from(text.replacen("name: main}", "name: mian}", 1)), "mian"),
-        ("a guard that is not there", good().with("guardrails.yaml", GUARDRAIL), "not enforced yet"),
+        ("a guard that would match everywhere", good().with("guardrails.yaml", GUARDRAIL), "matches the empty text"),
         ("bytes that are no text", good().with("binary.yaml", "\u{0}\u{1}"), "binary.yaml"),
         (
             "a route open to nobody",
@@ -129,7 +129,7 @@ kind: GuardrailPolicy
 metadata: {name: all}
 spec:
   targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: all}]
-  input: [{name: secrets, secrets: {}, action: Block}]
+  input: [{name: numbers, patterns: [{name: star, regex: '[0-9]*'}], action: Block}]
 ";
 
 #[tokio::test]

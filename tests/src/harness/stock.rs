@@ -49,7 +49,18 @@ pub async fn triton() -> &'static StockServer {
     SERVER.get_or_init(|| StockServer::start("python-triton", "triton.py")).await
 }
 
+/// A NeMo Guardrails server with the configurations of `tests/servers/nemo`, one for all tests: port `http`.
+pub async fn nemo() -> &'static StockServer {
+    static SERVER: OnceCell<StockServer> = OnceCell::const_new();
+    SERVER.get_or_init(StockServer::nemo).await
+}
+
 impl StockServer {
+    /// A NeMo Guardrails server, for one test alone: port `http`.
+    pub async fn nemo() -> Self {
+        Self::start("python-nemo", "nemo.py").await
+    }
+
     /// llama.cpp's own server with SmolLM2-135M, for one test alone: port `http`.
     pub async fn llama() -> Self {
         Self::start("python-llama", "llama.py").await

@@ -184,7 +184,7 @@ fn stages(way: Way, spec: &GuardrailPolicySpec, draft: &mut Draft<'_, '_>) -> Ve
         }
         check_patterns(rule, &path, draft);
         check_action(way, rule, &path, draft);
-        stages.extend(stage(spec, rule, &path, draft));
+        stages.extend(stage(way, spec, rule, &path, draft));
     }
     told_cost(way, &mut stages, draft);
     stages
@@ -255,6 +255,7 @@ fn check_action(way: Way, rule: &GuardrailRule, path: &str, draft: &mut Draft<'_
 }
 
 fn stage(
+    way: Way,
     spec: &GuardrailPolicySpec,
     rule: &GuardrailRule,
     path: &str,
@@ -262,14 +263,15 @@ fn stage(
 ) -> Option<StageDraft> {
     let is_shadow = rule.mode.or(spec.mode) == Some(GuardrailMode::Shadow);
     let action = engine_action(rule, is_shadow);
-    let rules = rules::drafts(rule, path, &action, draft);
+    let told = draft.diagnostics.len();
+    let rules = rules::drafts(way, rule, path, &action, draft);
     let detector = match rule {
         GuardrailRule { prompt_injection: Some(injection), .. } => Detector::Injection(thresholds(injection)),
         GuardrailRule { service: Some(service), .. } => {
             Detector::Service(Arc::new(service::compile(service, &format!("{path}.service"), draft)?))
         }
         _ if rules.is_empty() => {
-            if rule.canaries.is_empty() {
+            if draft.diagnostics.len() == told {
                 draft.fail(
                     "missing-field",
                     path,

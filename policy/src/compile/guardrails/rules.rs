@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::policy::Draft;
+use super::{
+    policy::{Draft, Way},
+    rails,
+};
 use crate::{
     compile::status::arc,
     documents::{
-        Kind,
+        Kind, closest,
         kinds::{
             gateway_api::ObjectReference,
             ours::{ALL_KINDS, Canary, Exfiltration, GuardrailRule, Pii, Secrets},
@@ -34,13 +37,19 @@ pub(super) struct RuleDraft {
 }
 
 /// The rules of an engine that a rule of a document, written at `path`, means.
-pub(super) fn drafts(rule: &GuardrailRule, path: &str, action: &Action, draft: &mut Draft<'_, '_>) -> Vec<RuleDraft> {
+pub(super) fn drafts(
+    way: Way,
+    rule: &GuardrailRule,
+    path: &str,
+    action: &Action,
+    draft: &mut Draft<'_, '_>,
+) -> Vec<RuleDraft> {
     let mut drafts = Vec::new();
     if let Some(pii) = &rule.pii {
         drafts.extend(personal(pii, path, action));
     }
     if let Some(secrets) = &rule.secrets {
-        drafts.extend(credentials(secrets, path, action));
+        drafts.extend(credentials(secrets, path, action, draft));
     }
     if let Some(exfiltration) = &rule.exfiltration {
         drafts.extend(carried_out(exfiltration, path, action));
@@ -57,17 +66,26 @@ pub(super) fn drafts(rule: &GuardrailRule, path: &str, action: &Action, draft: &
     drafts.extend(rule.words.iter().enumerate().map(|(index, word)| {
         written(Rule::word(&rule.name, word, action.clone()), &rule.name, format!("{path}.words[{index}]"))
     }));
+    if let Some(nemo) = &rule.nemo {
+        drafts.extend(rails::drafts(way, rule, nemo, &format!("{path}.nemo"), action, draft));
+    }
     drafts
 }
 
 /// A rule of which an admin wrote the expression.
-fn written(rule: Rule, name: &str, path: String) -> RuleDraft {
+pub(super) fn written(rule: Rule, name: &str, path: String) -> RuleDraft {
     // `not_after` and `not_before` follow from the pattern of a word.
     let key = format!("{name}\0{}\0{:?}\0{}", rule.pattern, rule.action, rule.unicode);
     RuleDraft { name: arc(name), kind: kind_word(name), rule, key, path }
 }
 
-fn shipped(rule: &'static rules::Rule, kind: &str, path: &str, action: &Action, allowed: &[String]) -> RuleDraft {
+pub(super) fn shipped(
+    rule: &'static rules::Rule,
+    kind: &str,
+    path: &str,
+    action: &Action,
+    allowed: &[String],
+) -> RuleDraft {
     let hosts = Arc::new(AllowedHosts::new(allowed.iter().map(String::as_str)));
     RuleDraft {
         name: arc(rule.id),
@@ -78,24 +96,42 @@ fn shipped(rule: &'static rules::Rule, kind: &str, path: &str, action: &Action, 
     }
 }
 
-fn of_set(set: Set) -> impl Iterator<Item = &'static rules::Rule> {
+pub(super) fn of_set(set: Set) -> impl Iterator<Item = &'static rules::Rule> {
     rules::all().iter().copied().filter(move |rule| rule.set == set)
 }
 
 fn personal(pii: &Pii, path: &str, action: &Action) -> Vec<RuleDraft> {
-    let named = |kind: &str| pii.kinds.iter().any(|named| named == kind || named == ALL_KINDS);
+    // Who asks for whole addresses has their domains.
+    let of_all = |kind: &str| kind != "email-domain";
+    let named = |kind: &str| pii.kinds.iter().any(|named| named == kind || named == ALL_KINDS && of_all(kind));
     let rules = of_set(Set::Pii).filter(|rule| named(rule.kind));
     rules.map(|rule| shipped(rule, rule.kind, &format!("{path}.pii"), action, &[])).collect()
 }
 
-fn credentials(secrets: &Secrets, path: &str, action: &Action) -> Vec<RuleDraft> {
+fn credentials(secrets: &Secrets, path: &str, action: &Action, draft: &mut Draft<'_, '_>) -> Vec<RuleDraft> {
+    let ids = || of_set(Set::Secrets).map(|rule| rule.id);
+    let mut is_known = true;
+    for (index, except) in secrets.except.iter().enumerate() {
+        if ids().all(|id| id != except) {
+            is_known = false;
+            let help = match closest(except, ids()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "the page of guardrail rules lists them".to_owned(),
+            };
+            let path = format!("{path}.secrets.except[{index}]");
+            draft.fail("unknown-value", &path, format!("there is no rule `{except}` for secrets"), "not a rule", &help);
+        }
+    }
+    if !is_known {
+        return Vec::new();
+    }
     let rules = of_set(Set::Secrets).filter(|rule| secrets.except.iter().all(|except| except != rule.id));
     rules.map(|rule| shipped(rule, "secret", &format!("{path}.secrets"), action, &[])).collect()
 }
 
 fn carried_out(spec: &Exfiltration, path: &str, action: &Action) -> Vec<RuleDraft> {
     let named = |kind: &str| spec.kinds.is_empty() || spec.kinds.iter().any(|named| named == kind);
-    let rules = of_set(Set::Exfiltration).filter(|rule| named(rule.id));
+    let rules = of_set(Set::Exfiltration).filter(|rule| named(rule.kind));
     let path = format!("{path}.exfiltration");
     rules.map(|rule| shipped(rule, rule.kind, &path, action, &spec.allowed_hosts)).collect()
 }

@@ -14,6 +14,8 @@ const TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
 /// How long a guard elsewhere may take at most: an answer waits for it.
 const GUARD_TIMEOUT_MAX: Duration = Duration::from_mins(1);
 const WINDOW_BYTES_DEFAULT: u32 = 1024;
+/// The forms in which guard models say their verdict; the first when not said.
+const GUARD_MODEL_FORMS: [&str; 2] = ["llama-guard", "nemoguard"];
 
 pub(super) fn compile(spec: &ours::GuardService, path: &str, draft: &mut Draft<'_, '_>) -> Option<Service> {
     let kind = match spec.kind {
@@ -22,6 +24,7 @@ pub(super) fn compile(spec: &ours::GuardService, path: &str, draft: &mut Draft<'
         ours::GuardServiceKind::Webhook => ServiceKind::Webhook,
     };
     check_names(spec, kind, path, draft);
+    check_privacy(spec, path, draft);
     let timeout = spec.timeout.as_deref().and_then(formats::duration).unwrap_or(TIMEOUT_DEFAULT);
     if timeout.is_zero() || timeout > GUARD_TIMEOUT_MAX {
         let message = format!("`{}` is out of range: from 1ms to 1m", spec.timeout.as_deref().unwrap_or_default());
@@ -72,19 +75,49 @@ fn check_names(spec: &ours::GuardService, kind: ServiceKind, path: &str, draft: 
         let help = "write `model`, as the server calls it";
         draft.fail("missing-field", path, "which model judges is not said", "needs `model`", help);
     }
-    if spec.config.is_some() && kind != ServiceKind::NemoGuardrails {
-        let help = "`config` names a configuration of a NeMo Guardrails server";
-        draft.fail(
-            "field-out-of-place",
-            &format!("{path}.config"),
-            "this guard has no configurations",
-            "without effect",
-            help,
-        );
-    }
+    check_config(spec, kind, path, draft);
     if spec.model.is_some() && kind == ServiceKind::Webhook {
         let at = format!("{path}.model");
         draft.fail("field-out-of-place", &at, "a webhook has no models", "without effect", "leave `model` out");
+    }
+}
+
+/// The name of a configuration of a NeMo server, or the form of a guard model's verdict.
+fn check_config(spec: &ours::GuardService, kind: ServiceKind, path: &str, draft: &mut Draft<'_, '_>) {
+    let at = format!("{path}.config");
+    match (kind, spec.config.as_deref()) {
+        (ServiceKind::NemoGuardrails, None) => {
+            let help = "write `config`, as the server calls it";
+            draft.fail("missing-field", path, "which configuration judges is not said", "needs `config`", help);
+        }
+        (ServiceKind::OpenAi, Some(form)) if !GUARD_MODEL_FORMS.contains(&form) => {
+            let message = format!("`{}` is not the form of a guard model", form.escape_debug());
+            draft.fail("invalid-value", &at, message, "not such a form", "`llama-guard` or `nemoguard`");
+        }
+        (ServiceKind::Webhook, Some(_)) => {
+            let help = "`config` is for NeMo Guardrails servers and guard models";
+            draft.fail("field-out-of-place", &at, "this guard has no configurations", "without effect", help);
+        }
+        _ => {}
+    }
+}
+
+/// What is asked is what people say: it does not cross a network where everybody can read it.
+fn check_privacy(spec: &ours::GuardService, path: &str, draft: &mut Draft<'_, '_>) {
+    let uri = spec.url.parse::<http::Uri>();
+    let Ok(Some(authority)) = uri.as_ref().map(http::Uri::authority) else { return };
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let is_here = host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
+    if !is_here && !spec.url.starts_with("https:") {
+        let help = "write an `https` URL, or run the guard on this machine";
+        draft.fail(
+            "guard-in-the-clear",
+            &format!("{path}.url"),
+            "what is said would travel in the clear",
+            "asked without TLS",
+            help,
+        );
     }
 }
 

@@ -113,6 +113,23 @@ impl Filter {
         Self { scouts: false, ..self }
     }
 
+    /// Another text under the same rules.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.engine.clone(), self.selection.clone())
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(super) fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    pub(super) fn threads(&self) -> &Threads {
+        &self.threads
+    }
+
     /// Keeps the bytes that will be asked for.
     fn keep(&mut self, carried: &[u8], pushed: &[u8], carried_from: u64, pushed_from: u64) {
         let at = self.threads.at;

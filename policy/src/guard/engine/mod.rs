@@ -55,6 +55,7 @@ mod table;
 mod tabulate;
 mod text;
 mod threads;
+mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -70,4 +71,5 @@ pub use self::{
         RULE_TABLE_BYTES_MAX, RULES_MAX, Rule, TABLE_BYTES_MAX, THREADS_MAX, UNTIL_BYTES_MAX, Until, Unusable,
     },
     selection::Selection,
+    witness::Witness,
 };

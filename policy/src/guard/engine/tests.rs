@@ -9,6 +9,7 @@ mod expression;
 mod facts;
 mod oracle;
 mod properties;
+mod witnesses;
 
 /// What comes out for one byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -174,6 +174,12 @@ impl Threads {
         self.growing.tell(u64::MAX, &mut output.findings);
     }
 
+    /// The first to begin of those that bytes wait for: its state, and where it began.
+    pub(super) fn holding(&self, selection: &Selection) -> Option<(State, u64)> {
+        let holds = |thread: &&Thread| selection.traits(thread.state) & HOLDS != 0;
+        self.alive.iter().find(holds).map(|thread| (thread.state, thread.start))
+    }
+
     /// Where the bytes begin that may be asked for.
     pub(super) fn asks_from(&self, selection: &Selection) -> u64 {
         let asks = |thread: &&Thread| selection.traits(thread.state) & DISTINCT != 0;

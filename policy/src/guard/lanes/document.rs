@@ -17,7 +17,7 @@
 
 mod arguments;
 mod logprobs;
-mod patches;
+pub(super) mod patches;
 mod read;
 
 #[cfg(test)]
@@ -158,26 +158,23 @@ impl<'b> Document<'b> {
         system.chain(user).map(|said| &*said.text)
     }
 
-    /// Messages that are said in several texts, each of them joined line by line: what is spread over the parts of one
-    /// message is read by a model as one text.
+    /// Messages of which somebody says several texts, these joined line by line: what is spread over the parts of one
+    /// message is read by a model as one text. What stands between them and is no text of a message does not part them.
     pub fn joined(&self) -> Vec<(Place, String)> {
-        let mut joined = Vec::<(Place, String)>::new();
-        for [last, next] in self.texts.array_windows() {
-            let is_one = last.place.message.is_some()
-                && last.place.message == next.place.message
-                && last.place.speaker == next.place.speaker;
-            if !is_one {
-                continue;
-            }
-            match joined.last_mut() {
-                Some((place, text)) if place.message == next.place.message && place.speaker == next.place.speaker => {
-                    text.push('\n');
-                    text.push_str(&next.text);
+        let is_said = |said: &&Said<'_>| said.place.message.is_some() && matches!(said.place.field, Field::Text(_));
+        let mut joined = Vec::<(Place, &str, Option<String>)>::new();
+        for said in self.texts.iter().filter(is_said) {
+            let mut of_message = joined.iter_mut().rev().take_while(|(place, ..)| place.message == said.place.message);
+            match of_message.find(|(place, ..)| place.speaker == said.place.speaker) {
+                Some((_, first, all)) => {
+                    let all = all.get_or_insert_with(|| (*first).to_owned());
+                    all.push('\n');
+                    all.push_str(&said.text);
                 }
-                _ => joined.push((last.place, format!("{}\n{}", last.text, next.text))),
+                None => joined.push((said.place, &*said.text, None)),
             }
         }
-        joined
+        joined.into_iter().filter_map(|(place, _, all)| Some((place, all?))).collect()
     }
 
     /// Shows each text, and writes what becomes of the document; `None`: it stays as it is.
@@ -245,7 +242,7 @@ impl Said<'_> {
 }
 
 /// Replacements in order, without empty ones and none in another, between characters.
-fn fit(text: &str, mut edits: Vec<(Range<usize>, String)>) -> Vec<(Range<usize>, String)> {
+pub(super) fn fit(text: &str, mut edits: Vec<(Range<usize>, String)>) -> Vec<(Range<usize>, String)> {
     for (range, _) in &mut edits {
         *range = text.floor_char_boundary(range.start)..text.ceil_char_boundary(range.end);
     }

@@ -18,8 +18,9 @@ pub(super) static RULES: &[&[Rule]] =
     &[contact::RULES, payment::RULES, americas::RULES, europe::RULES, africa_asia_pacific::RULES];
 
 /// The kinds, as documents write them.
-pub const KINDS: [&str; 54] = [
+pub const KINDS: [&str; 55] = [
     "email",
+    "email-domain",
     "phone",
     "ip-address",
     "mac-address",

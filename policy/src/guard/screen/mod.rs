@@ -8,7 +8,10 @@ mod whole;
 
 use std::{sync::Arc, time::Duration};
 
-use super::engine::{Action, Engine, Rule, Selection, Unusable};
+use super::{
+    engine::{Action, Engine, Rule, Selection, Unusable},
+    injection::Source,
+};
 use crate::snapshot::{DocumentId, SecretBytes};
 
 pub use self::{
@@ -36,6 +39,17 @@ pub enum Speaker {
 impl Speaker {
     /// All of them.
     pub const ALL: [Self; 6] = [Self::System, Self::User, Self::Tool, Self::Retrieved, Self::Assistant, Self::Unknown];
+
+    /// Whose words its texts count as when they are scored. What the operator says is its own, and what the model said has
+    /// been screened.
+    pub fn source(self) -> Option<Source> {
+        match self {
+            Self::User | Self::Unknown => Some(Source::User),
+            Self::Tool => Some(Source::Tool),
+            Self::Retrieved => Some(Source::Retrieved),
+            Self::System | Self::Assistant => None,
+        }
+    }
 
     /// Its word in documents and metrics.
     pub fn as_str(self) -> &'static str {
@@ -213,6 +227,17 @@ pub struct Thresholds {
     pub retrieved: f32,
 }
 
+impl Thresholds {
+    /// For texts of this source.
+    pub fn of(self, source: Source) -> f32 {
+        match source {
+            Source::User => self.user,
+            Source::Tool => self.tool,
+            Source::Retrieved => self.retrieved,
+        }
+    }
+}
+
 /// A guard elsewhere.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Service {
@@ -237,9 +262,9 @@ pub struct Service {
 /// What a guard elsewhere speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceKind {
-    /// `POST {url}/v1/guardrail/checks` of a NeMo Guardrails server.
+    /// `POST {url}/v1/checks` of a NeMo Guardrails server.
     NemoGuardrails,
-    /// A guard model behind `POST {url}/chat/completions`.
+    /// A guard model behind `POST {url}/chat/completions`; `config` is the form of its verdict.
     OpenAi,
     /// Our own small form.
     Webhook,

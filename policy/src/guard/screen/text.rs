@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Direction, Speaker};
 use crate::guard::{
-    engine::{Filter, Finding, Output, Piece, Verdict},
+    engine::{Filter, Finding, Output, Piece, Verdict, Witness},
     placeholders::{self, Restorer, Values},
 };
 
@@ -89,6 +89,11 @@ impl Text {
         }
         restoring.end();
         if held { Flow::Changed } else { flow }
+    }
+
+    /// Why the rules hold the first byte that they hold; `text` is all that has come.
+    pub fn witness(&self, text: &[u8]) -> Option<Witness> {
+        self.filter.as_ref()?.witness(text)
     }
 
     /// Bytes that have come and of which nothing has been said.

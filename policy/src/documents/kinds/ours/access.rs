@@ -270,10 +270,22 @@ pub struct CaseRequest {
     /// Headers.
     #[serde(default)]
     pub headers: std::collections::BTreeMap<String, String>,
-    /// The prompt.
+    /// What the user says; it goes through the guardrails of the input.
     pub say: Option<String>,
-    /// What the backend answers.
+    /// What the backend answers; it goes through the guardrails of the output, cut in every way.
     pub answer: Option<String>,
+    /// The event stream that it answers, as it was recorded, instead of `answer`.
+    pub stream: Option<RecordedStream>,
+}}
+
+object! {
+/// An event stream as a server sends it: exactly one.
+#[schemars(extend("oneOf" = [{"required": ["file"]}, {"required": ["events"]}]))]
+pub struct RecordedStream {
+    /// A file; a relative path begins where this document's file is.
+    pub file: Option<String>,
+    /// The stream itself.
+    pub events: Option<String>,
 }}
 
 object! {
@@ -287,6 +299,12 @@ pub struct Expectation {
     pub backend: Option<String>,
     /// The status of the answer.
     pub status: Option<u16>,
-    /// The guardrail that says no.
+    /// The guardrail that says no; where the answer is `Allow`, one that finds something.
     pub guardrail: Option<String>,
+    /// What comes out, of the answer if there is one, holds each of these.
+    #[serde(default)]
+    pub says: Vec<String>,
+    /// And none of these.
+    #[serde(default)]
+    pub never_says: Vec<String>,
 }}

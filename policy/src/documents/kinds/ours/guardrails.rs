@@ -39,7 +39,8 @@ object! {
 /// One rule: a name, exactly one detector, an action.
 #[schemars(extend("oneOf" = [
     {"required": ["promptInjection"]}, {"required": ["pii"]}, {"required": ["secrets"]}, {"required": ["exfiltration"]},
-    {"required": ["canaries"]}, {"required": ["patterns"]}, {"required": ["words"]}, {"required": ["service"]}
+    {"required": ["canaries"]}, {"required": ["patterns"]}, {"required": ["words"]}, {"required": ["nemo"]},
+    {"required": ["service"]}
 ]))]
 pub struct GuardrailRule {
     /// Its name: in masks, metrics, audit entries and verdicts.
@@ -62,6 +63,8 @@ pub struct GuardrailRule {
     /// Words.
     #[serde(default)]
     pub words: Vec<String>,
+    /// Rails of a NeMo Guardrails configuration, as rules.
+    pub nemo: Option<NemoRails>,
     /// A guard elsewhere.
     pub service: Option<GuardService>,
     /// What to do.
@@ -94,7 +97,8 @@ pub struct PromptInjection {
 object! {
 /// Personal data.
 pub struct Pii {
-    /// Which kinds, as the page of guardrail rules lists them; `all` for all of them.
+    /// Which kinds, as the page of guardrail rules lists them; `all` for all of them. `email` holds about a word of a stream
+    /// back; `email-domain` holds nothing of it, and lets what stands before the `@` show.
     #[schemars(length(min = 1), extend("items" = {"type": "string", "enum": pii_kinds()}))]
     pub kinds: Vec<String>,
 }}
@@ -104,7 +108,6 @@ object! {
 pub struct Secrets {
     /// Rules that do not count, as the page of guardrail rules lists them.
     #[serde(default)]
-    #[schemars(extend("items" = {"type": "string", "enum": ids(rules::Set::Secrets)}))]
     pub except: Vec<String>,
 }}
 
@@ -117,7 +120,7 @@ pub struct Exfiltration {
     pub allowed_hosts: Vec<String>,
     /// Which kinds; all of them when not said.
     #[serde(default)]
-    #[schemars(extend("items" = {"type": "string", "enum": ids(rules::Set::Exfiltration)}))]
+    #[schemars(extend("items" = {"type": "string", "enum": exfiltration_kinds()}))]
     pub kinds: Vec<String>,
 }}
 
@@ -142,14 +145,22 @@ pub struct Pattern {
 }}
 
 object! {
+/// Rails of a NeMo Guardrails configuration, as rules: those that look the way that this rule stands for, each of which has
+/// to be exactly a rule.
+pub struct NemoRails {
+    /// A ConfigMap of the same namespace with `config.yml`.
+    pub config_map_ref: ObjectReference,
+}}
+
+object! {
 /// A guard elsewhere.
 pub struct GuardService {
     /// What it speaks.
     pub kind: GuardServiceKind,
-    /// Where it is.
+    /// Where it is: `https`, or `http` on this machine.
     #[schemars(extend("format" = "url"))]
     pub url: String,
-    /// Its configuration's name.
+    /// Its configuration's name; of a guard model the form of its verdict, `llama-guard` (when not said) or `nemoguard`.
     pub config: Option<String>,
     /// Its model's name.
     pub model: Option<String>,
@@ -271,6 +282,6 @@ fn pii_kinds() -> Value {
     json!([&[ALL_KINDS], &rules::pii::KINDS[..]].concat())
 }
 
-fn ids(set: rules::Set) -> Value {
-    rules::all().iter().filter(|rule| rule.set == set).map(|rule| rule.id).collect()
+fn exfiltration_kinds() -> Value {
+    rules::exfiltration::RULES.iter().map(|rule| rule.kind).collect()
 }

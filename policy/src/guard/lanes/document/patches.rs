@@ -6,16 +6,16 @@ use crate::guard::lanes::json::{Quoted, escape, escaped_char};
 
 /// Parts of a document and what stands in their place.
 #[derive(Default)]
-pub(super) struct Patches(Vec<(Range<usize>, Vec<u8>)>);
+pub(in crate::guard::lanes) struct Patches(Vec<(Range<usize>, Vec<u8>)>);
 
 impl Patches {
     /// These bytes stand in the place of those.
-    pub(super) fn put(&mut self, range: Range<usize>, with: Vec<u8>) {
+    pub(in crate::guard::lanes) fn put(&mut self, range: Range<usize>, with: Vec<u8>) {
         self.0.push((range, with));
     }
 
     /// Nothing stands in the place of those.
-    pub(super) fn delete(&mut self, range: Range<usize>) {
+    pub(in crate::guard::lanes) fn delete(&mut self, range: Range<usize>) {
         self.put(range, Vec::new());
     }
 
@@ -31,7 +31,7 @@ impl Patches {
     }
 
     /// The document with its patches; `None`: there are none. Of patches that share a byte, the first stands for all.
-    pub(super) fn apply(mut self, json: &[u8]) -> Option<Vec<u8>> {
+    pub(in crate::guard::lanes) fn apply(mut self, json: &[u8]) -> Option<Vec<u8>> {
         if self.0.is_empty() {
             return None;
         }

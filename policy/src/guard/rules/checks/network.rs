@@ -23,6 +23,17 @@ pub fn email(text: &[u8]) -> bool {
         && labels().next_back().is_some_and(|top| !["png", "jpg", "jpeg", "gif", "svg", "webp", "js", "css", "ts"].contains(&top))
 }
 
+/// The same of the domain of an address alone.
+pub fn email_domain(text: &[u8]) -> bool {
+    email(&[b"a@".as_slice(), text].concat())
+}
+
+/// Whether a local part of an address stands at the end of a text, and `@`.
+pub fn is_behind_local_part(text: &[u8]) -> bool {
+    let in_local = |byte: &u8| byte.is_ascii_alphanumeric() || b"._%+-".contains(byte);
+    text.strip_suffix(b"@").and_then(<[u8]>::last).is_some_and(in_local)
+}
+
 /// An address that may be somebody's: not this host, nobody's, or everybody's.
 pub fn ipv4(text: &[u8]) -> bool {
     utf8(text).parse::<Ipv4Addr>().is_ok_and(|address| {

@@ -71,6 +71,19 @@ pub(super) static RULES: &[Rule] = &[
     .check(Check::Of("lengths of RFC 5321", network::email)),
     Rule::new(
         Set::Pii,
+        "email-domain",
+        "email-domain",
+        "domain of an e-mail address, whose local part shows: nothing is held for words that may become addresses",
+        r"(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}",
+        &["mail ann.smith+x@«mail.corp.example», please", "<a@«b.co»>", "o_neill%test@«sub.example.org»."],
+        &["a@b", "@handle.example", "corp.example", "user@localhost", "icon@2x.png", "a@-b.example", "git@"],
+    )
+    .context(Context::Other("the local part and `@`", network::is_behind_local_part))
+    .edges(Edge::Open, Edge::Host)
+    .cut(254)
+    .check(Check::Of("lengths of RFC 5321", network::email_domain)),
+    Rule::new(
+        Set::Pii,
         "phone",
         "phone-international",
         "telephone number with a country code",
