@@ -110,6 +110,11 @@ smuggling *ARGS="--write":
     cargo build --bin portcullis
     cargo run --package portcullis-tests --bin portcullis-smuggling -- {{ ARGS }}
 
+# What guardrails catch, miss, hold back and cost: the scorecard of docs/guardrails.md; `--details` prints what was missed.
+guard-scorecard *ARGS="--write docs/guardrails.md":
+    tests/setup/install guard-data
+    cargo run --release --package portcullis-scorecard -- {{ ARGS }}
+
 # What testssl.sh says of a TLS endpoint, the demo's unless another is given.
 testssl ENDPOINT="127.0.0.1:8443" *ARGS:
     tests/setup/install testssl

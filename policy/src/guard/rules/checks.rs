@@ -5,6 +5,7 @@ use super::AllowedHosts;
 pub mod americas;
 pub mod asia_pacific;
 pub mod digits;
+pub mod disguise;
 pub mod europe;
 pub mod network;
 pub mod payment;

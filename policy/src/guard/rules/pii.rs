@@ -10,12 +10,13 @@ use crate::documents::closest;
 mod africa_asia_pacific;
 mod americas;
 mod contact;
+mod disguised;
 mod europe;
 mod payment;
 
 /// The rules, in the order of the page that lists them.
 pub(super) static RULES: &[&[Rule]] =
-    &[contact::RULES, payment::RULES, americas::RULES, europe::RULES, africa_asia_pacific::RULES];
+    &[contact::RULES, payment::RULES, americas::RULES, europe::RULES, africa_asia_pacific::RULES, disguised::RULES];
 
 /// The kinds, as documents write them.
 pub const KINDS: [&str; 55] = [

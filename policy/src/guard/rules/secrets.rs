@@ -10,13 +10,22 @@ mod ai;
 mod clouds;
 mod code;
 mod commerce;
+mod further;
 mod generic;
 mod messaging;
 mod operations;
 
 /// The rules, in the order of the page that lists them.
-pub(super) static RULES: &[&[Rule]] =
-    &[clouds::RULES, code::RULES, ai::RULES, messaging::RULES, commerce::RULES, operations::RULES, generic::RULES];
+pub(super) static RULES: &[&[Rule]] = &[
+    clouds::RULES,
+    code::RULES,
+    ai::RULES,
+    messaging::RULES,
+    commerce::RULES,
+    operations::RULES,
+    further::RULES,
+    generic::RULES,
+];
 
 /// A credential that is known by how it begins. What stands right beside it does not matter: text that was pasted together
 /// is no reason to let it through.

@@ -55,7 +55,12 @@ pub fn ipv6(text: &[u8]) -> bool {
     let telling = groups.clone().count() >= 3
         && groups.clone().any(|group| group.bytes().any(|byte| byte.is_ascii_digit()))
         || groups.clone().any(|group| group.len() >= 3 && group.bytes().any(|byte| byte.is_ascii_digit()));
+    // `2008::` ends a line of reStructuredText.
+    let is_year = groups.clone().count() == 1
+        && text.ends_with("::")
+        && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
     telling
+        && !is_year
         && text
             .parse::<Ipv6Addr>()
             .is_ok_and(|address| !(address.is_loopback() || address.is_unspecified() || address.is_multicast()))

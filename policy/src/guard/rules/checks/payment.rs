@@ -18,10 +18,11 @@ const ISSUERS: &[(std::ops::RangeInclusive<u64>, u32, std::ops::RangeInclusive<u
     (3095..=3095, 4, 14..=19), // Diners Club
     (36..=36, 2, 14..=19),     // Diners Club
     (38..=39, 2, 14..=19),     // Diners Club
-    (3528..=3589, 4, 16..=19), // JCB
+    (35..=35, 2, 16..=19),     // JCB: 3528 to 3589, and what is issued in its name
     (1800..=1800, 4, 15..=15), // JCB
     (2131..=2131, 4, 15..=15), // JCB
     (50..=50, 2, 12..=19),     // Maestro, Elo
+    (604..=604, 4, 12..=19),   // Maestro, 0604
     (56..=58, 2, 12..=19),     // Maestro
     (60..=61, 2, 12..=19),     // Maestro, RuPay, Hipercard
     (63..=64, 2, 12..=19),     // Maestro, InstaPayment

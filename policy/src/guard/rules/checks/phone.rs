@@ -97,7 +97,7 @@ const COUNTRY_CODES: &[(u64, usize, usize)] = &[
     (260, 9, 9),
     (261, 9, 9),
     (262, 9, 9),
-    (263, 8, 10),
+    (263, 7, 10),
     (264, 8, 9),
     (265, 7, 9),
     (266, 8, 8),
@@ -185,7 +185,10 @@ const COUNTRY_CODES: &[(u64, usize, usize)] = &[
     (853, 8, 8),
     (855, 8, 9),
     (856, 8, 10),
+    (870, 9, 9),
     (880, 8, 10),
+    (881, 9, 9),
+    (882, 7, 12),
     (886, 8, 9),
     (960, 7, 7),
     (961, 7, 8),
@@ -269,7 +272,7 @@ pub fn north_american(text: &[u8]) -> bool {
     is_north_american(digits)
 }
 
-/// A number that a word beside it calls a telephone's: not a date, an address, a decimal or a year.
+/// A number that a word beside it calls a telephone's: not a date, an address, a decimal or two years.
 pub fn called_one(text: &[u8]) -> bool {
     let all = digits(text);
     let groups: Vec<&[u8]> = text.split(|byte| !byte.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
@@ -277,6 +280,8 @@ pub fn called_one(text: &[u8]) -> bool {
     let is_day = match lengths.as_slice() {
         [4, 2, 2] => is_date(number(all.get(..4).unwrap_or_default()) as u32, pair(&all, 4), pair(&all, 6)),
         [2, 2, 4] => is_date(0, pair(&all, 2), pair(&all, 0)) || is_date(0, pair(&all, 0), pair(&all, 2)),
+        // From one year to another.
+        [4, 4] => all.chunks(4).all(|year| (1000..2100).contains(&number(year))),
         _ => false,
     };
     // An address, or the beginning of one; or an object identifier, `1.2.840.113549.1`.
@@ -285,5 +290,28 @@ pub fn called_one(text: &[u8]) -> bool {
         && groups.len() >= 3
         && (groups.len() >= 6 || lengths.iter().take(4).all(|length| *length <= 3) || lengths.starts_with(&[1, 1]));
     let is_round = groups.len() >= 3 && groups.iter().skip(1).all(|group| *group == b"000");
-    (7..=13).contains(&all.len()) && !is_day && !is_address && !is_round && !all_same(&all)
+    let bracketed =
+        text.iter().filter(|byte| **byte == b'(').count() == text.iter().filter(|byte| **byte == b')').count();
+    (7..=13).contains(&all.len()) && bracketed && !is_day && !is_address && !is_round && !all_same(&all)
+}
+
+/// The same, and some plan has such numbers as they are dialled within their country.
+pub fn dialled(text: &[u8]) -> bool {
+    let groups = || text.split(|byte| !byte.is_ascii_digit()).map(<[u8]>::len).filter(|length| *length > 0);
+    let end = text.iter().position(|byte| matches!(byte, b'x' | b'X' | b'e' | b'E')).unwrap_or(text.len());
+    let digits = digits(text.get(..end).unwrap_or_default());
+    let planned = match (digits.as_slice(), digits.len()) {
+        // Behind the trunk prefix, in most of Europe, in Australia, India, Japan, Korea, South Africa, Turkey.
+        ([0, 1..=9, ..], 9..=12) => true,
+        // Denmark, Norway, Singapore, Hong Kong; Spain, Portugal, Poland, Czechia.
+        ([2..=9, ..], 8) | ([1..=9, ..], 9) => true,
+        // A call within a city of North America.
+        ([2..=9, ..], 7) => groups().eq([3, 4]),
+        // North America, India, Mexico.
+        ([2..=9, ..], 10) => true,
+        // North America with its country code, mobiles of China, of Brazil.
+        ([1, 2..=9, ..] | [2..=9, _, 9, ..], 11) => true,
+        _ => text.starts_with(b"+") && international(text),
+    };
+    planned && called_one(text)
 }

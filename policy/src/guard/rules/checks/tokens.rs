@@ -4,6 +4,8 @@ use base64::{Engine, engine::general_purpose};
 
 /// Characters of a checksum: 32 bits in base 62.
 const CHECKSUM_LENGTH: usize = 6;
+/// Characters that a credential has behind its prefix, at least.
+const CREDENTIAL_LENGTH_MIN: usize = 8;
 const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// CRC-32 (IEEE 802.3) in base 62, the most significant digit first: how keys of GitHub, of npm and of ours end.
@@ -107,5 +109,66 @@ pub fn assigned_password(text: &[u8]) -> bool {
         && text.iter().any(u8::is_ascii_alphabetic)
         && entropy(text) >= 3.0
         && !is_code
+        && !is_name_in_code(text)
         && password(text)
+}
+
+/// `hashers.Argon2PasswordHasher`, `new_password1`: a path of names, or a name that has the word in it.
+fn is_name_in_code(text: &[u8]) -> bool {
+    let text = text.strip_suffix(b".").unwrap_or(text);
+    let is_name = |name: &[u8]| {
+        name.len() >= 3
+            && name.first().is_some_and(u8::is_ascii_alphabetic)
+            && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+    };
+    let names = || text.split(|byte| *byte == b'.');
+    let says_it = text.to_ascii_lowercase().windows(8).any(|part| part == b"password");
+    names().all(is_name) && (names().count() > 1 || says_it)
+}
+
+/// Random letters and digits: the one stands beside the other more often than in words, names with a year, and versions.
+pub fn mixed(text: &[u8]) -> bool {
+    let beside = |pair: &[u8]| matches!(pair, [a, b] if a.is_ascii_digit() && b.is_ascii_alphabetic() || a.is_ascii_alphabetic() && b.is_ascii_digit());
+    let changes = text.windows(2).filter(|pair| beside(pair)).count();
+    let least = if text.len() < 32 { 2 } else { 3 };
+    changes >= least && entropy(text) >= 3.0 && password(text)
+}
+
+/// Base64 of a text with a credential in it, beginning where its prefix does: at one of three places of a group.
+pub fn in_base64(text: &[u8]) -> bool {
+    const PREFIXES: [&[u8]; 15] = [
+        b"AKIA",
+        b"ASIA",
+        b"ghp_",
+        b"gho_",
+        b"ghs_",
+        b"github_pat_",
+        b"glpat-",
+        b"sk-ant-",
+        b"sk-proj-",
+        b"xoxb-",
+        b"xoxp-",
+        b"AIza",
+        b"sk_live_",
+        b"npm_",
+        b"pypi-",
+    ];
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    // So many characters of the group belong to what stands before.
+    [0, 2, 3].into_iter().any(|before| {
+        let mut group = vec![b'A'; before];
+        group.extend(text.iter().map(|byte| match byte {
+            b'-' => b'+',
+            b'_' => b'/',
+            other => *other,
+        }));
+        group.truncate(group.len() / 4 * 4);
+        general_purpose::STANDARD.decode(group).is_ok_and(|decoded| {
+            PREFIXES.iter().any(|prefix| {
+                let at = decoded.windows(prefix.len()).take(3).position(|part| part == *prefix);
+                at.and_then(|at| decoded.get(at + prefix.len()..))
+                    .is_some_and(|rest| rest.iter().take_while(|byte| is_word(byte)).count() >= CREDENTIAL_LENGTH_MIN)
+            })
+        })
+    })
 }

@@ -5,7 +5,8 @@ use super::super::{
     checks::{europe, network, phone},
 };
 
-const PHONE_WORDS: &[&str] = &[
+/// What a telephone number is called: behind these, any digits in the shape of one are one.
+const PHONE_NOUNS: &[&str] = &[
     "phone",
     "phones",
     "telephone",
@@ -21,35 +22,90 @@ const PHONE_WORDS: &[&str] = &[
     "mobil",
     "móvil",
     "mobiltelefon",
-    "portable",
     "handy",
     "cell",
     "cellphone",
-    "call",
-    "called",
-    "calling",
-    "dial",
     "fax",
     "sms",
-    "text",
     "whatsapp",
-    "signal",
-    "contact",
-    "reach",
-    "number is",
     "rufnummer",
     "puhelin",
     "numéro",
-    "ring",
     "hotline",
+    "helpline",
     "cellulare",
     "komórka",
     "celular",
+    "desk",
     "电话",
     "電話",
     "手机",
     "전화",
 ];
+
+/// What people do with one. These are ordinary words too, so the digits behind them must be a number of some plan.
+const PHONE_VERBS: &[&str] = &[
+    "call",
+    "calling",
+    "dial",
+    "text",
+    "signal",
+    "contact",
+    "reach",
+    "ring",
+    "portable",
+    "my number is",
+    "answering at",
+    "message to",
+    "messages to",
+    "registered",
+];
+
+/// What a birthday is called.
+const BIRTH_NOUNS: &[&str] = &[
+    "date of birth",
+    "dob",
+    "d.o.b",
+    "birth date",
+    "birthdate",
+    "birthday",
+    "geburtsdatum",
+    "geb",
+    "naissance",
+    "nacimiento",
+    "nascita",
+    "nascimento",
+    "geboortedatum",
+    "urodzenia",
+    "生年月日",
+    "出生日期",
+    "생년월일",
+];
+
+/// What is said of people who were born.
+const BIRTH_VERBS: &[&str] = &[
+    "born", "geboren", "né", "née", "nacido", "nacida", "nato", "nata", "född", "født", "syntynyt", "urodzony",
+    "urodzona",
+];
+
+/// What is said of other days than that.
+const OTHER_DAYS: &[&str] = &["th birthday", "on or after", "on or before", "died"];
+
+/// How far before a date its word stands, in bytes.
+const BIRTH_BYTES_MAX: usize = 48;
+
+/// A word for birth stands near. A verb counts only in the same sentence, and not within brackets: `(born June 6, 1947)` is how
+/// encyclopaedias write of people who are known for more than that.
+fn tells_a_birthday(window: &[u8]) -> bool {
+    let near = window.get(window.len().saturating_sub(BIRTH_BYTES_MAX)..).unwrap_or(window);
+    let ends = |pair: &[u8]| matches!(pair, [b'(' | b')' | b';', _] | [b'.', b' ' | b'\n']);
+    let clause = near.windows(2).rposition(ends).and_then(|at| near.get(at..)).unwrap_or(near);
+    let in_brackets = window.iter().rfind(|byte| matches!(byte, b'(' | b')')) == Some(&b'(');
+    let is_other = OTHER_DAYS
+        .iter()
+        .any(|words| near.windows(words.len()).any(|part| part.eq_ignore_ascii_case(words.as_bytes())));
+    !is_other && (Context::Near(BIRTH_NOUNS).holds(near) || !in_brackets && Context::Near(BIRTH_VERBS).holds(clause))
+}
 
 pub(super) static RULES: &[Rule] = &[
     Rule::new(
@@ -141,31 +197,56 @@ pub(super) static RULES: &[Rule] = &[
         Set::Pii,
         "phone",
         "phone-named",
-        "telephone number of any plan that a word says is one",
+        "telephone number of any plan, behind a word for one",
         r"[(+]?[0-9](?:[ .()/-]{0,3}[0-9]){6,14}(?: ?(?:x|ext\.? ?)[0-9]{1,5})?",
         &[
             "Phone: «030 901820»",
             "Tel. «089/1234567»",
-            "call me: «4155552671»",
             "mein Handy ist «0171 1234567»",
             "telefone «11 91234-5678»",
             "电话«010-12345678»",
+            "Mobile: «24-42-46-23»",
         ],
         &[
             "phone 2024-05-17",
-            "call 192.168.100.200",
-            "call 192.0.2.0/24",
-            "text of 1 000 000 words",
-            "text 1.2.840.113549.1.1",
-            "call 1234",
+            "fax 192.168.100.200",
+            "fax 192.0.2.0/24",
             "tel 00000000",
             "invoice 030 901820",
             "hotel 1234567",
+            "the telephone (1989-1993)",
+            "mobile sales 2011--2014",
         ],
     )
     .edges(Edge::Number, Edge::Name)
-    .context(Context::Near(PHONE_WORDS))
+    .context(Context::Near(PHONE_NOUNS))
     .check(Check::Of("seven to thirteen digits, no date", phone::called_one)),
+    Rule::new(
+        Set::Pii,
+        "phone",
+        "phone-dialled",
+        "telephone number in its national form, behind a word for what people do with one",
+        r"[(+]?[0-9](?:[ .()/-]{0,3}[0-9]){6,14}(?: ?(?:x|ext\.? ?)[0-9]{1,5})?",
+        &[
+            "call me: «4155552671»",
+            "They're not answering at «0494 92 82 32»",
+            "stop messages to «699 956 915»",
+            "Can someone call me on «9472 7916»?",
+            "call «455 6186»",
+        ],
+        &[
+            "call 192.168.100.200",
+            "text of 1 000 000 words",
+            "text 1.2.840.113549.1.1",
+            "call 1234",
+            "contact sport, 1972-1973",
+            "calling 136 S.Ct. 1557 (2016)",
+            "text 1234567",
+        ],
+    )
+    .edges(Edge::Number, Edge::Name)
+    .context(Context::Near(PHONE_VERBS))
+    .check(Check::Of("a plan that has such numbers, no date", phone::dialled)),
     Rule::new(
         Set::Pii,
         "ip-address",
@@ -173,10 +254,13 @@ pub(super) static RULES: &[Rule] = &[
         "IPv4 address",
         r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}",
         &["from «203.0.113.9».", "http://«10.1.2.3»:80/", "[«192.168.0.12»]"],
-        &["127.0.0.1", "0.0.0.0", "1.2.3.400", "1.2.3", "v1.2.3.4", "version 1.2.3.4", "255.255.255.0"],
+        &["127.0.0.1", "0.0.0.0", "1.2.3.400", "1.2.3", "v1.2.3.4", "version 1.2.3.4", "an enzyme (EC 2.7.3.2)", "255.255.255.0"],
     )
     .edges(Edge::Number, Edge::Name)
-    .context(Context::NotBehind(&["version ", "version: ", "section ", "release ", "§", "§ ", "oid "]))
+    .context(Context::NotBehind(&[
+        "version ", "version: ", "section ", "release ", "§", "§ ", "oid ", "ch. ", "chapter ", "clause ", "figure ", "fig. ", "table ",
+        " ec ", "(ec ",
+    ]))
     .check(Check::Of("an address that may be somebody's", network::ipv4)),
     Rule::new(
         Set::Pii,
@@ -185,7 +269,7 @@ pub(super) static RULES: &[Rule] = &[
         "IPv6 address",
         r"(?:[0-9A-Fa-f]{1,4}:|::)(?:[0-9A-Fa-f]{0,4}:){1,7}(?:[0-9A-Fa-f]{1,4}|[0-9]{1,3}(?:\.[0-9]{1,3}){3})?|::(?:[0-9A-Fa-f]{1,4})(?:\.[0-9]{1,3}){0,3}",
         &["from «2001:db8::9».", "[«fe80::a1b2:3»]:443", "«2001:db8:0:1:2:3:4:5»"],
-        &["::1", "::", "12:30:45", "a::b", "std::fmt", "10:20", "de::add"],
+        &["::1", "::", "12:30:45", "a::b", "std::fmt", "10:20", "de::add", "published in 2008::\n"],
     )
     .edges(Edge::Name, Edge::Word)
     .context(Context::NotBehind(&[":", "."]))
@@ -218,13 +302,9 @@ pub(super) static RULES: &[Rule] = &[
             "birthday: «17 March 1984»",
             "born «March 17, 1984»",
         ],
-        &["released 1984-03-17", "born 1984-13-41", "DOB 9999-99-99", "born in 1984", "stubborn 1984-03-17"],
+        &["released 1984-03-17", "born 1984-13-41", "DOB 9999-99-99", "born in 1984", "stubborn 1984-03-17", "She was born in Rome. On June 2, 1995, she left", "his 90th birthday, March 20, 2018", "born on or after 1 January 1983", "Ann (born March 17, 1984) wrote"],
     )
     .edges(Edge::Name, Edge::Name)
-    .context(Context::Near(&[
-        "date of birth", "dob", "d.o.b", "birth date", "birthdate", "birthday", "born", "geboren", "geburtsdatum", "geb", "né",
-        "née", "naissance", "nacimiento", "nacido", "nacida", "nato", "nata", "nascita", "nascimento", "geboortedatum",
-        "född", "født", "syntynyt", "urodzony", "urodzona", "urodzenia", "生年月日", "出生日期", "생년월일",
-    ]))
+    .context(Context::Other("near a word for birth, outside brackets", tells_a_birthday))
     .check(Check::Of("a day of a human life", europe::date_of_birth)),
 ];

@@ -10,7 +10,7 @@ pub(super) static RULES: &[Rule] = &[
         "AWS",
         "aws-access-key-id",
         "access key id",
-        r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}",
+        r"(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}",
         &["key: «AKIA⟨base32:16⟩»", "{\"k\":\"«AKIA⟨base32:16⟩»\"}"],
         &["key: AKIA⟨base32:8⟩", "key: AKIA⟨repeat:X*16⟩"],
     )
@@ -48,9 +48,9 @@ pub(super) static RULES: &[Rule] = &[
         "AWS",
         "aws-bedrock-short-lived",
         "Bedrock API key of hours",
-        r"bedrock-api-key-[A-Za-z0-9+/]{40,1500}={0,2}",
+        r"bedrock-api-key-[A-Za-z0-9+/]{28,1500}={0,2}",
         &["key: «bedrock-api-key-⟨b64:200⟩»", "{\"k\":\"«bedrock-api-key-⟨b64:200⟩»\"}"],
-        &["bedrock-api-key-⟨b64:30⟩", "bedrock-api-key-for-the-test-account"],
+        &["bedrock-api-key-⟨b64:20⟩", "bedrock-api-key-for-the-test-account"],
     )
     .check(Check::Entropy(40)),
     token(

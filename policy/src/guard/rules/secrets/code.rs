@@ -55,7 +55,7 @@ pub(super) static RULES: &[Rule] = &[
         "GitHub",
         "github-fine-grained-pat",
         "personal access credential (fine-grained)",
-        r"github_pat_[0-9A-Za-z]{22}_[0-9A-Za-z]{59}",
+        r"github_pat_[0-9A-Za-z_]{82}",
         &["key: «github_pat_⟨alnum:22⟩_⟨alnum:59⟩»", "{\"k\":\"«github_pat_⟨alnum:22⟩_⟨alnum:59⟩»\"}"],
         &["key: github_pat_⟨alnum:22⟩_⟨alnum:29⟩", "key: github_pat_⟨repeat:x*22⟩_⟨repeat:x*59⟩"],
     )
@@ -245,7 +245,7 @@ pub(super) static RULES: &[Rule] = &[
         "PyPI",
         "pypi-token",
         "upload credential",
-        r"pypi-AgE[0-9A-Za-z_-]{70,1000}",
+        r"pypi-AgE[0-9A-Za-z_-]{63,1020}",
         &["key: «pypi-AgEIcHlwaS5vcmc⟨url:120⟩»", "{\"k\":\"«pypi-AgEIcHlwaS5vcmc⟨url:120⟩»\"}"],
         &["pypi-AgE⟨url:20⟩", "pypi-server"],
     )
@@ -281,7 +281,7 @@ pub(super) static RULES: &[Rule] = &[
         "Clojars",
         "clojars-token",
         "deploy credential",
-        r"CLOJARS_[0-9a-f]{60}",
+        r"CLOJARS_[0-9a-z]{60}",
         &["key: «CLOJARS_⟨hex:60⟩»", "{\"k\":\"«CLOJARS_⟨hex:60⟩»\"}"],
         &["key: CLOJARS_⟨hex:30⟩", "key: CLOJARS_⟨repeat:0*60⟩"],
     ),
@@ -389,7 +389,7 @@ pub(super) static RULES: &[Rule] = &[
         "Harness",
         "harness-key",
         "personal or service credential",
-        r"[ps]at\.[0-9A-Za-z_-]{22}\.[0-9a-f]{24}\.[0-9A-Za-z]{20}",
+        r"[ps]at\.[0-9A-Za-z_-]{22}\.[0-9A-Za-z]{24}\.[0-9A-Za-z]{20}",
         &["key: «pat.⟨url:22⟩.⟨hex:24⟩.⟨alnum:20⟩»", "{\"k\":\"«pat.⟨url:22⟩.⟨hex:24⟩.⟨alnum:20⟩»\"}"],
         &["key: pat.⟨url:22⟩.⟨hex:12⟩.⟨alnum:20⟩", "key: pat.⟨repeat:x*22⟩.⟨repeat:0*24⟩.⟨repeat:x*20⟩"],
     )
@@ -443,7 +443,7 @@ pub(super) static RULES: &[Rule] = &[
         "Sourcegraph",
         "sourcegraph-token",
         "access credential",
-        r"sg[pd]_(?:(?:[0-9a-f]{16}|local)_)?[0-9a-f]{40}",
+        r"sg[pd]_(?:(?:[0-9A-Fa-f]{16}|local)_)?[0-9A-Fa-f]{40}",
         &["key: «sgp_⟨hex:16⟩_⟨hex:40⟩»", "{\"k\":\"«sgp_⟨hex:16⟩_⟨hex:40⟩»\"}"],
         &["key: sgp_⟨hex:16⟩_⟨hex:20⟩", "key: sgp_⟨repeat:0*16⟩_⟨repeat:0*40⟩"],
     )

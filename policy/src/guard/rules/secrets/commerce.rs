@@ -27,7 +27,7 @@ pub(super) static RULES: &[Rule] = &[
         "Square",
         "square-access-token",
         "access credential",
-        r"EAAA[0-9A-Za-z_-]{60}|sq0atp-[0-9A-Za-z_-]{22}|sq0csp-[0-9A-Za-z_-]{43}",
+        r"(?:EAAA|sq0atp-)[0-9A-Za-z_-]{22,60}|sq0csp-[0-9A-Za-z_-]{43}",
         &["key: «sq0csp-⟨url:43⟩»", "{\"k\":\"«sq0csp-⟨url:43⟩»\"}"],
         &["key: sq0csp-⟨url:21⟩", "key: sq0csp-⟨repeat:x*43⟩"],
     )
@@ -78,7 +78,7 @@ pub(super) static RULES: &[Rule] = &[
         "Flutterwave",
         "flutterwave-key",
         "secret or encryption key",
-        r"FLWSECK(?:_TEST)?-[0-9A-Za-z]{12,40}(?:-X)?",
+        r"FLW(?:SEC|PUB)K(?:_TEST)?-[0-9A-Za-z]{12,40}(?:-X)?",
         &["key: «FLWSECK_TEST-⟨hex:32⟩-X»", "{\"k\":\"«FLWSECK_TEST-⟨hex:32⟩-X»\"}"],
         &["FLWSECK_TEST-⟨hex:8⟩", "FLWSECK_TEST-⟨repeat:x*32⟩-X"],
     ),
@@ -147,7 +147,7 @@ pub(super) static RULES: &[Rule] = &[
         "kraken-secret",
         "API secret",
         &["kraken"],
-        r"[0-9A-Za-z+/]{86}==",
+        r"[0-9A-Za-z+/=_-]{80,90}",
         &["KRAKEN_API_KEY=\"«⟨b64:86⟩==»\"", "\"krakenToken\": \"«⟨b64:86⟩==»\"", "the kraken key is «⟨b64:86⟩==»,"],
         &["digest ⟨b64:86⟩==", "KRAKEN_API_KEY=\"⟨b64:43⟩==\"", "KRAKEN_API_KEY=\"⟨repeat:x*86⟩==\""],
     )
@@ -188,7 +188,7 @@ pub(super) static RULES: &[Rule] = &[
         "Shippo",
         "shippo-token",
         "API credential",
-        r"shippo_(?:live|test)_[0-9a-f]{40}",
+        r"shippo_(?:live|test)_[0-9A-Fa-f]{40}",
         &["key: «shippo_live_⟨hex:40⟩»", "{\"k\":\"«shippo_live_⟨hex:40⟩»\"}"],
         &["key: shippo_live_⟨hex:20⟩", "key: shippo_live_⟨repeat:0*40⟩"],
     ),
@@ -205,7 +205,7 @@ pub(super) static RULES: &[Rule] = &[
         "Duffel",
         "duffel-token",
         "access credential",
-        r"duffel_(?:live|test)_[0-9A-Za-z_-]{43}",
+        r"duffel_(?:live|test)_[0-9A-Za-z=_-]{43}",
         &["key: «duffel_live_⟨url:43⟩»", "{\"k\":\"«duffel_live_⟨url:43⟩»\"}"],
         &["key: duffel_live_⟨url:21⟩", "key: duffel_live_⟨repeat:x*43⟩"],
     )
@@ -348,7 +348,7 @@ pub(super) static RULES: &[Rule] = &[
         "Dropbox",
         "dropbox-access-token",
         "access credential of hours",
-        r"sl\.(?:u\.)?[0-9A-Za-z_-]{130,1300}",
+        r"sl\.(?:u\.)?[0-9A-Za-z=_-]{130,1300}",
         &["key: «sl.⟨url:135⟩»", "{\"k\":\"«sl.⟨url:135⟩»\"}"],
         &["key: sl.⟨url:67⟩", "key: sl.⟨repeat:x*135⟩"],
     )
@@ -445,7 +445,7 @@ pub(super) static RULES: &[Rule] = &[
         "okta-token",
         "API credential",
         &["okta"],
-        r"00[0-9A-Za-z_-]{40}",
+        r"00[0-9A-Za-z=_-]{40}",
         &["OKTA_API_KEY=\"«00⟨url:40⟩»\"", "\"oktaToken\": \"«00⟨url:40⟩»\"", "the okta key is «00⟨url:40⟩»,"],
         &["digest 00⟨url:40⟩", "OKTA_API_KEY=\"00⟨url:20⟩\"", "OKTA_API_KEY=\"00⟨repeat:x*40⟩\""],
     )
@@ -513,7 +513,7 @@ pub(super) static RULES: &[Rule] = &[
         "Yandex",
         "yandex-api-key",
         "API key or static key",
-        r"AQVN[0-9A-Za-z_-]{35,38}|YC[AN][0-9A-Za-z_-]{37}",
+        r"AQVN[0-9A-Za-z_-]{35,38}|YC[AN][0-9A-Za-z_-]{37}|t1\.[0-9A-Za-z_-]{20,200}={0,2}\.[0-9A-Za-z_-]{86}={0,2}",
         &["key: «AQVN⟨url:36⟩»", "{\"k\":\"«AQVN⟨url:36⟩»\"}"],
         &["key: AQVN⟨url:18⟩", "key: AQVN⟨repeat:x*36⟩"],
     )

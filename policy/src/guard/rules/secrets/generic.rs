@@ -98,7 +98,7 @@ pub(super) static RULES: &[Rule] = &[
         "api_key", "apikey", "api-key", "api key", "secret_key", "secretkey", "secret-key", "client_secret", "clientsecret", "client-secret",
         "access_key", "accesskey", "access-key", "access_token", "accesstoken", "access-token", "auth_token", "authtoken", "auth-token",
         "private_token", "refresh_token", "refreshtoken", "bearer_token", "app_secret", "appsecret", "signing_key", "signing_secret",
-        "encryption_key", "webhook_secret", "secret_token", "api_secret", "apisecret", "api_token", "apitoken",
+        "encryption_key", "webhook_secret", "secret_token", "secrettoken", "api_secret", "apisecret", "api_token", "apitoken",
     ]))
     .edges(Edge::Word, Edge::Base64)
     .check(Check::Of("letters and digits, entropy ≥ 3.1", tokens::opaque)),
@@ -106,12 +106,12 @@ pub(super) static RULES: &[Rule] = &[
         "any",
         "assigned-password",
         "value of a name that says it is a password",
-        r"[!#-&(-+\-./0-:=?-_a-~]{6,64}",
+        r"[!#-&(-+\-./0-:=?-_a-~]{6,128}",
         &["password = \"«⟨alnum:14⟩7#»\"", "DB_PASSWORD=«⟨alnum:12⟩!9»\n"],
         &["password: changeme", "password = get_password()", "DB_PASSWORD=${DB_PASSWORD}", "the password is secret", "password: <redacted-12>", "Password: xxxxxxxx"],
     )
     .context(Context::Assigned(&["password", "passwd", "passphrase", "db_pass", "_pwd", "db_pwd"]))
-    .edges(Edge::Open, Edge::Open)
+    .edges(Edge::Open, Edge::Word)
     .check(Check::Of("letters and digits, entropy ≥ 3.0, no code", tokens::assigned_password)),
     Rule::new(
         Set::Secrets,

@@ -105,7 +105,7 @@ pub(super) static RULES: &[Rule] = &[
         "Telegram",
         "telegram-bot-token",
         "bot credential",
-        r"[0-9]{8,10}:AA[0-9A-Za-z_-]{33}",
+        r"[0-9]{5,16}:A[0-9A-Za-z_-]{34}",
         &["bot: \"«4⟨digit:9⟩:AA⟨url:33⟩»\""],
         &["4⟨digit:9⟩:AA⟨url:10⟩", "4⟨digit:9⟩:AA⟨repeat:x*33⟩"],
     )
@@ -115,7 +115,7 @@ pub(super) static RULES: &[Rule] = &[
         "Twilio",
         "twilio-api-key",
         "API key",
-        r"SK[0-9a-f]{32}",
+        r"SK[0-9A-Fa-f]{32}",
         &["key: «SK⟨hex:32⟩»", "{\"k\":\"«SK⟨hex:32⟩»\"}"],
         &["key: SK⟨hex:16⟩", "key: SK⟨repeat:0*32⟩"],
     )
@@ -142,7 +142,7 @@ pub(super) static RULES: &[Rule] = &[
         "SendGrid",
         "sendgrid-api-key",
         "API key",
-        r"SG\.[0-9A-Za-z_-]{22}\.[0-9A-Za-z_-]{43}",
+        r"SG\.[0-9A-Za-z=_.-]{66}",
         &["key: «SG.⟨url:22⟩.⟨url:43⟩»", "{\"k\":\"«SG.⟨url:22⟩.⟨url:43⟩»\"}"],
         &["key: SG.⟨url:22⟩.⟨url:21⟩", "key: SG.⟨repeat:x*22⟩.⟨repeat:x*43⟩"],
     )

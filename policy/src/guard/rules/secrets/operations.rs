@@ -28,7 +28,7 @@ pub(super) static RULES: &[Rule] = &[
         "New Relic",
         "newrelic-key",
         "user, ingest or browser key",
-        r"NRAK-[0-9A-Z]{27}|NRII-[0-9A-Za-z_-]{32}|NRJS-[0-9a-f]{19}|NRRA-[0-9a-f]{42}",
+        r"NRAK-[0-9A-Za-z]{27}|NRII-[0-9A-Za-z_-]{32}|NRJS-[0-9a-f]{19}|NRRA-[0-9a-f]{42}",
         &["key: «NRAK-⟨upper:27⟩»", "{\"k\":\"«NRAK-⟨upper:27⟩»\"}"],
         &["key: NRAK-⟨upper:13⟩", "key: NRAK-⟨repeat:X*27⟩"],
     )
@@ -75,7 +75,7 @@ pub(super) static RULES: &[Rule] = &[
         "Dynatrace",
         "dynatrace-token",
         "API credential",
-        r"dt0[a-z][0-9]{2}\.[A-Z0-9]{24}\.[A-Z0-9]{64}",
+        r"dt0[a-z][0-9]{2}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{64}",
         &["key: «dt0c01.⟨base32:24⟩.⟨base32:64⟩»", "{\"k\":\"«dt0c01.⟨base32:24⟩.⟨base32:64⟩»\"}"],
         &["key: dt0c01.⟨base32:24⟩.⟨base32:32⟩", "key: dt0c01.⟨repeat:X*24⟩.⟨repeat:X*64⟩"],
     )
