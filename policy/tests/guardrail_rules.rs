@@ -23,6 +23,24 @@ longer than the length given; what may stand right beside one (no letter, no dig
 assembled: `⟨hex:32⟩` stands for 32 such characters, `«…»` for what is found.
 
 Names of people and postal addresses have no format, and no rule finds them.
+
+## Disguises
+
+Rules whose name ends in `-disguised` find a value that people read and plain patterns do not. Taken away or replaced before the
+check are: characters that are not shown (soft hyphen, zero-width space and joiners, marks of direction, word joiner, byte order mark), digits
+of other scripts (full-width, Arabic, Persian, Devanagari, mathematical), spaces and hyphens of typographers, `%20` and `%40`.
+
+| | cards | SSN | IBAN | telephone with country code | e-mail | credentials | all others |
+|---|---|---|---|---|---|---|---|
+| characters that are not shown | yes | yes | behind its first four | yes | yes | no | no |
+| digits of other scripts | yes | yes | no | yes | | no | no |
+| other spaces and hyphens | yes | yes | yes | yes | | | no |
+| a space between all digits | yes | no | no | where a `+` begins it | no | no | no |
+| `%20`, `%40` | yes | yes | yes | not `%2B` | yes | | no |
+| Base64 | no | no | no | no | no | from the prefix on, of ten providers | no |
+| homoglyphs, backwards, spelt out in words | no | no | no | no | no | no | no |
+
+How many of each are caught is measured in [guardrails.md](guardrails.md#disguises).
 ";
 
 const FALSE_ALARMS: &str = "
@@ -37,8 +55,8 @@ counted by hand:
 | everything else in this repository, but for these rules | 4.5 MB | 6, all of them credentials or headers of keys in tests | 5: a test's card number, four numbers beside a word like `call` (two of them no longer) | 16 | 62, at least one of them an object identifier (no longer) |
 | READMEs of 438 Rust crates | 1.7 MB | 1: the header of a private key, as a placeholder | 7: six made-up telephone numbers, one object identifier (no longer) | 4, all of them addresses | 21, all of them addresses |
 
-This is technical text in English. How often they are wrong in answers of models, and how much they miss of labelled text, is not
-measured here.
+This is technical text in English. How often they are wrong in ordinary text, and how much they miss of labelled text, is in
+[guardrails.md](guardrails.md#scorecard).
 ";
 
 fn repository() -> PathBuf {

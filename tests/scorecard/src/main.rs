@@ -4,12 +4,7 @@
 //! Each section is a file that says what it measures and how; `screen` is how each of them asks the engine.
 #![allow(clippy::print_stdout, reason = "a program that prints tables")]
 
-use std::{
-    error::Error,
-    fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{error::Error, fs, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 
@@ -52,13 +47,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// The table of `just train-guard`, which stands in a page of its own.
-fn injection(page: &Path) -> Result<String, Failure> {
-    let fragment = page.with_file_name("guardrails-injection.md");
-    if fragment.exists() {
-        return Ok(fs::read_to_string(fragment)?);
-    }
-    Ok("*Not measured yet.*".to_owned())
+/// Where `just train-guard` writes what the model of injection reaches.
+const INJECTION: &str = "tests/train-guard/scorecard.md";
+
+/// What stands there.
+fn injection() -> Result<String, Failure> {
+    Ok(fs::read_to_string(INJECTION).map_err(|error| format!("{INJECTION}: {error}"))?)
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -82,7 +76,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     if let (Some(path), Some(page)) = (&arguments.write, page) {
         let page = page::with(&page, "machine", &page::machine())?;
-        let page = page::with(&page, "injection", &injection(path)?)?;
+        let page = page::with(&page, "injection", &injection()?)?;
         fs::write(path, page)?;
     }
     Ok(())

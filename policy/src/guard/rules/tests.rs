@@ -143,6 +143,39 @@ fn ordinary_sentences_are_left_alone() {
 }
 
 #[test]
+fn a_disguise_is_seen_through_as_the_page_says_and_no_further() {
+    let everything = |text: &str| {
+        let found = finder().find(text.as_bytes(), &AllowedHosts::default());
+        let inside = |at: usize| found.iter().any(|found| found.range.contains(&at));
+        text.bytes()
+            .enumerate()
+            .filter(|(_, byte)| byte.is_ascii_alphanumeric() || *byte >= 0x80)
+            .all(|(at, _)| inside(at))
+    };
+    for caught in [
+        "4\u{200b}1\u{200b}1\u{200b}1\u{200b}1111 1111 1111",
+        "\u{661}\u{662}\u{663}-45-6789",
+        "２１９－０９－９９９９".replace('－', "-").as_str(),
+        "DE89\u{202f}3704\u{202f}0044\u{202f}0532\u{202f}0130\u{202f}00",
+        "+49\u{ad}30\u{ad}901820",
+        "ann\u{200d}smith@corp\u{200d}.example",
+        "QUtJQVEzRUdVWjREMldKWDVUUFY=",
+    ] {
+        assert!(everything(caught), "{caught:?}");
+    }
+    for missed in [
+        "2 1 9 0 9 9 9 9 9",
+        "ghp_\u{200b}0aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1wX",
+        "\u{410}KIAQ3EGUZ4D2WJX5TPV",
+        "9999-90-912",
+        "203\u{200b}.0.113.9",
+        "YW5uQGNvcnAuZXhhbXBsZQ==",
+    ] {
+        assert!(!everything(missed), "{missed:?}");
+    }
+}
+
+#[test]
 fn what_is_found_does_not_depend_on_what_is_far_away() {
     // The context of a candidate is a window: whatever stands before it changes nothing.
     for rule in all() {

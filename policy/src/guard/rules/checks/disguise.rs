@@ -56,12 +56,17 @@ fn groups(plain: &[u8]) -> SmallVec<[usize; 24]> {
     plain.split(|byte| !byte.is_ascii_digit()).map(<[u8]>::len).collect()
 }
 
+/// Whether something stands in a text that nobody sees: it can have been put in any place.
+fn hides(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| text.chars().any(|character| is_unseen(u32::from(character))))
+}
+
 /// A card's number, in the groups that cards have, in one, or with each digit alone.
 pub fn card(text: &[u8]) -> bool {
     let plain = plain(text);
     let shaped = match groups(&plain).as_slice() {
         [_] | [4, 4, 4, 1..=7] | [4, 6, 4..=5] => true,
-        groups => groups.iter().all(|length| *length == 1),
+        groups => groups.iter().all(|length| *length == 1) || hides(text),
     };
     shaped && payment::card(&plain)
 }
@@ -84,7 +89,8 @@ pub fn international(text: &[u8]) -> bool {
 
 /// An e-mail address.
 pub fn email(text: &[u8]) -> bool {
-    network::email(&plain(text))
+    let plain = plain(text);
+    plain.rsplit(|byte| *byte == b'.').next().is_some_and(|top| (2..=24).contains(&top.len())) && network::email(&plain)
 }
 
 #[cfg(test)]

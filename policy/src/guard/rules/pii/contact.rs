@@ -1,5 +1,9 @@
 //! How people and their machines are reached, and when they were born.
 
+use std::sync::LazyLock;
+
+use regex::bytes::{Regex, RegexBuilder};
+
 use super::super::{
     Check, Context, Edge, Rule, Set,
     checks::{europe, network, phone},
@@ -91,6 +95,12 @@ const BIRTH_VERBS: &[&str] = &[
 /// What is said of other days than that.
 const OTHER_DAYS: &[&str] = &["th birthday", "on or after", "on or before", "died"];
 
+/// What each of these words has in it: most text has none of it, and is not looked at any closer.
+static BIRTH_STEMS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let stems = r"born|birth|dob|d\.o\.b|geb|n\xc3\xa9|nac|nat[oa]|nasc|naiss|f\xc3|syntyn|urodz|\xe7\x94\x9f\xe5|\xe5\x87\xba|\xec\x83\x9d";
+    RegexBuilder::new(stems).unicode(false).case_insensitive(true).build().ok()
+});
+
 /// How far before a date its word stands, in bytes.
 const BIRTH_BYTES_MAX: usize = 48;
 
@@ -98,6 +108,9 @@ const BIRTH_BYTES_MAX: usize = 48;
 /// encyclopaedias write of people who are known for more than that.
 fn tells_a_birthday(window: &[u8]) -> bool {
     let near = window.get(window.len().saturating_sub(BIRTH_BYTES_MAX)..).unwrap_or(window);
+    if BIRTH_STEMS.as_ref().is_some_and(|stems| !stems.is_match(near)) {
+        return false;
+    }
     let ends = |pair: &[u8]| matches!(pair, [b'(' | b')' | b';', _] | [b'.', b' ' | b'\n']);
     let clause = near.windows(2).rposition(ends).and_then(|at| near.get(at..)).unwrap_or(near);
     let in_brackets = window.iter().rfind(|byte| matches!(byte, b'(' | b')')) == Some(&b'(');
@@ -308,3 +321,16 @@ pub(super) static RULES: &[Rule] = &[
     .context(Context::Other("near a word for birth, outside brackets", tells_a_birthday))
     .check(Check::Of("a day of a human life", europe::date_of_birth)),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_word_for_birth_is_overlooked() {
+        for word in BIRTH_NOUNS.iter().chain(BIRTH_VERBS) {
+            assert!(tells_a_birthday(format!("she, {word} ").as_bytes()), "{word}");
+        }
+        assert!(!tells_a_birthday(b"released "));
+    }
+}

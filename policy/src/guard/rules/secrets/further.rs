@@ -263,7 +263,7 @@ pub(super) static RULES: &[Rule] = &[
         "any",
         "curl-user",
         "password on curl's command line",
-        r#"[!#-&(-9;-~]{3,128}"#,
+        r"[!#-&(-9;-~]{3,128}",
         &[
             "curl -u deploy:«⟨alnum:16⟩» https://corp.example",
             "curl --user \"deploy:«⟨alnum:16⟩»\" https://corp.example",
