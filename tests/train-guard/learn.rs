@@ -236,6 +236,9 @@ struct Kept {
     calibration: measure::Choice,
 }
 
+/// The rows to learn from, the corpora that were left out, and what is like a text that is kept apart.
+type Gathered = (Vec<Row>, Corpora, BTreeSet<u64>);
+
 fn id(shingles: &HashSet<u64>) -> u64 {
     shingles
         .iter()
@@ -243,11 +246,7 @@ fn id(shingles: &HashSet<u64>) -> u64 {
 }
 
 /// The rows that are learnt from: each once, and none that is like one that is measured or chosen with, or is in `kept`.
-fn gather(
-    folder: &Path,
-    leave: &[String],
-    kept: Option<&Kept>,
-) -> Result<(Vec<Row>, Corpora, BTreeSet<u64>), Box<dyn Error>> {
+fn gather(folder: &Path, leave: &[String], kept: Option<&Kept>) -> Result<Gathered, Box<dyn Error>> {
     let mut apart = Seen::default();
     if kept.is_none() {
         for part in ["choice", "foreign"] {
