@@ -85,7 +85,7 @@ async fn the_lines_that_the_demo_prints_work_when_pasted() {
     let said = pasted(streamed).await;
     assert!(said.contains(r#""object":"chat.completion.chunk""#), "{said}");
     assert!(said.contains(r#""system_fingerprint":"large""#), "the model's name chooses the server: {said}");
-    assert!(said.ends_with("data: [DONE]\n\n"), "{said}");
+    assert!(said.contains("data: [DONE]\n\n"), "{said}");
     // Guardrails, on a stream that flows and on the way in.
     let said = pasted(masked).await;
     assert!(!said.contains("eve@") && !said.contains("AKIA"), "{said}");
@@ -98,8 +98,9 @@ async fn the_lines_that_the_demo_prints_work_when_pasted() {
     let [output, input] = explained[..] else { panic!("not two lines: {}", demo.guide) };
     let said = pasted(output).await;
     assert!(said.contains("email") && said.contains("aws-access-key-id"), "{said}");
-    let said = pasted(input).await;
-    assert!(said.contains("injection"), "{said}");
+    // What is refused is no success, as of `explain`.
+    let said = pasted(&format!("{input}; test $? -eq 1")).await;
+    assert!(said.contains("injection") && said.contains("Block"), "{said}");
     // And KServe v2, as Triton speaks it.
     let (url, authority, key) = (demo.told("endpoint"), demo.told("authority"), demo.told("key"));
     let infer = r#"{"inputs": [{"name": "INPUT0", "datatype": "FP32", "shape": [3], "data": [1.5, 2, 3]}]}"#;
