@@ -175,7 +175,7 @@ impl Screening {
                 }
             }
             self.last = at;
-            if let Some(number) = places.number {
+            if let Some(number) = places.number.filter(|_| self.api == Api::Responses) {
                 self.opening.counted(raw.get(number).unwrap_or_default());
             }
             return Ok(true);

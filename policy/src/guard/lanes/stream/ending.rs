@@ -29,12 +29,19 @@ impl Opening {
                     _ => {}
                 }
                 self.has_begun = true;
+                let message = member(json, "message").unwrap_or(json);
+                if let Some(tokens) = member(message, "usage").and_then(|usage| member(usage, "output_tokens")) {
+                    self.counted(tokens);
+                }
             }
             Api::Responses => {
                 if self.envelope.is_empty()
                     && let Some(response) = member(json, "response")
                 {
                     self.keep(response, &["id", "created_at", "model"]);
+                }
+                if let Some(number) = member(json, "sequence_number") {
+                    self.counted(number);
                 }
             }
             _ => {
@@ -48,9 +55,6 @@ impl Opening {
                 }
                 self.open.retain(|open| !said.ended.contains(open));
             }
-        }
-        if let Some(hole) = said.varies.iter().rfind(|hole| hole.kind == super::template::Varies::Number) {
-            self.counted(json.get(hole.range.clone()).unwrap_or_default());
         }
     }
 

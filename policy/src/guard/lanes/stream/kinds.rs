@@ -44,9 +44,10 @@ pub(super) fn ends<'s>(api: Api, kind: &str, said: &'s Said) -> Ends<'s> {
         Api::Responses => match (kind, said.output) {
             ("response.completed" | "response.incomplete" | "response.failed" | "error", _) => Ends::Everything,
             ("response.output_item.done", Some(item)) => Ends::Output(item, None, None),
-            ("response.content_part.done" | "response.reasoning_summary_part.done", Some(item)) => {
-                Ends::Output(item, said.content, None)
-            }
+            (
+                "response.content_part.done" | "response.reasoning_part.done" | "response.reasoning_summary_part.done",
+                Some(item),
+            ) => Ends::Output(item, said.content, None),
             (kind, Some(item)) if kind.strip_suffix(".done").is_some() => match responses::part(kind) {
                 Some(part) => Ends::Output(item, said.content, Some(part)),
                 None => Ends::Nothing,
@@ -84,7 +85,8 @@ pub(super) fn is_known(api: Api, kind: &str) -> bool {
             let steps = |rest: &str| {
                 matches!(rest, "in_progress" | "searching" | "generating" | "interpreting" | "completed" | "failed")
             };
-            kind == "error"
+            // vLLM's own two.
+            matches!(kind, "error" | "response.reasoning_part.added" | "response.reasoning_part.done")
                 || kind.starts_with("response.") && is_word(kind)
                 || tools.iter().any(|tool| kind.strip_prefix(tool).is_some_and(steps))
         }

@@ -22,7 +22,7 @@ pub(super) struct Template {
     /// Its JSON.
     json: Range<usize>,
     /// What differs from event to event, in order.
-    holes: SmallVec<[Hole; 3]>,
+    holes: SmallVec<[Hole; 2]>,
     /// Whether the next event may be read by comparing it with this one.
     is_alike: bool,
 }

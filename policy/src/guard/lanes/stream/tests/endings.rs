@@ -48,7 +48,7 @@ fn completions_end_with_a_content_filter() {
 #[test]
 fn messages_end_with_a_refusal() {
     let stream = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\
-                  \"content\":[],\"usage\":{\"input_tokens\":25,\"output_tokens\":3}}}\n\n\
+                  \"content\":[],\"usage\":{\"input_tokens\":25,\"output_tokens\":3,\"server_tool_use\":{\"web_search_requests\":9}}}}\n\n\
                   event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n\
                   event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"It is FORBID\"}}\n\n\
                   event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"DEN-1234\"}}\n\n";

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{client::read, *};
+use crate::guard::lanes::stream::lane::Lane;
 use crate::guard::placeholders::{ConversationKey, Placeholders};
 
 /// Events of one choice.
@@ -340,4 +341,36 @@ fn the_caller_gets_its_own_values_back_wherever_a_placeholder_is_cut() {
         let arguments: serde_json::Value = serde_json::from_str(arguments).unwrap();
         assert_eq!(arguments["to"], "jane \"J\" <j@example.com>");
     }
+}
+
+/// A stream that says one text takes this much beside what it holds and the last event, in bytes.
+#[test]
+fn a_stream_is_small() {
+    let size = size_of::<EventStream>() + size_of::<Lane>();
+    assert!(size <= 1024, "{size} bytes: {} and {} for each text", size_of::<EventStream>(), size_of::<Lane>());
+}
+
+/// An event as large as it may be, made of as many strings as it can be.
+#[test]
+fn huge_events_take_a_bounded_time() {
+    let begun = std::time::Instant::now();
+    let strings = vec!["\"123-45-6789\""; 50_000].join(",");
+    let whole = format!(
+        "data: {{\"error\":{{\"message\":[{strings}]}},\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"a\"}}}}]}}\n\n"
+    );
+    let (out, step) = screened_with(UnknownFields::Scan, &whole);
+    assert!(step == Step::Continue && !out.contains("6789"), "{step:?}");
+    let choices = vec!["{\"index\":1,\"text\":\"a\"}"; 100_000].join(",");
+    let (_, step) = screened_with(UnknownFields::Scan, &format!("data: {{\"choices\":[{choices}]}}\n\n"));
+    assert_eq!(step, Step::Failed(Unscreenable::TooManyTexts));
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+}
+
+/// A chat, with lines that are longer than usual.
+fn screened_with(unknown: UnknownFields, stream: &str) -> (String, Step) {
+    let bounds = splitter::Bounds { line_bytes_max: 4 << 20, event_bytes_max: 4 << 20 };
+    let mut screened = EventStream::with_bounds(Api::Chat, guardrails_that(unknown, Unscreened::Refuse), bounds);
+    let (mut scratch, mut out) = (Scratch::default(), Vec::new());
+    let step = screened.push(stream.as_bytes(), &mut scratch, &mut out);
+    (String::from_utf8(out).unwrap(), step)
 }
