@@ -6,34 +6,28 @@ use foldhash::quality::RandomState;
 
 use super::{
     LANES_MAX, Scratch, Step, Unscreenable,
+    compare::Understood,
     ending::Opening,
-    kinds::{Ends, ends, is_known},
+    kinds::{Ends, ends},
     lane::{Became, Key, Lane, NAME_BYTES_MAX, Stop, Under, whole},
     parts::Parts,
     said::{Form, Reading, Role, Said, Site, Tokens, Unreadable},
     splitter::Event,
-    template::{self, Hole, Varies},
+    template,
 };
-use crate::guard::{
-    lanes::shape::Api,
-    placeholders::Values,
-    screen::{Flow, Guardrails, Sink, Unscreened},
-};
-
-/// Texts with whose last event a new one is compared before it is read closely.
-const COMPARED_MAX: usize = 16;
+use crate::guard::{lanes::shape::Api, placeholders::Values, screen::Guardrails};
 
 /// The texts of a stream.
 #[derive(Debug)]
 pub(super) struct Screening {
-    api: Api,
+    pub(super) api: Api,
     pub(super) guardrails: Arc<Guardrails>,
     /// What is put back in the place of placeholders.
     pub(super) values: Option<Arc<Values>>,
     pub(super) lanes: Vec<Lane>,
     /// The text of the last event.
-    last: usize,
-    opening: Opening,
+    pub(super) last: usize,
+    pub(super) opening: Opening,
     hashes: RandomState,
 }
 
@@ -48,18 +42,9 @@ pub(super) struct Edit {
 
 /// Why nothing more goes out.
 #[derive(Debug, Clone, Copy)]
-enum Halt {
+pub(super) enum Halt {
     Blocked(usize),
     Failed(Unscreenable),
-}
-
-/// An event, and what it is.
-struct Understood<'e> {
-    parts: &'e Parts<'e>,
-    data: &'e Range<usize>,
-    said: &'e Said,
-    kind: &'e str,
-    ends: Ends<'e>,
 }
 
 impl From<Unscreenable> for Halt {
@@ -139,50 +124,6 @@ impl Screening {
         }
     }
 
-    /// Most events are like the last one of their text but for what is said. Whether this one was.
-    fn compare(&mut self, raw: &[u8], scratch: &mut Scratch, out: &mut Vec<u8>) -> Result<bool, Halt> {
-        let Scratch { buffers, made, .. } = scratch;
-        let under = under(&self.guardrails, self.values.as_ref());
-        let count = self.lanes.len();
-        for place in 0..count.min(COMPARED_MAX) {
-            let at = (self.last + place) % count;
-            let Some(lane) = self.lanes.get_mut(at) else { break };
-            let Some(places) = lane.template.find(raw) else { continue };
-            let said = raw.get(places.text.clone()).unwrap_or_default();
-            if std::str::from_utf8(said).is_err() {
-                return Ok(false);
-            }
-            made.clear();
-            if let Some(padding) = places.padding {
-                let padding = raw.get(padding).unwrap_or_default();
-                if whole(under, padding, false, buffers, made)? == Became::Another {
-                    return Ok(false);
-                }
-                made.clear();
-            }
-            match lane.push(under, said, None, buffers, made) {
-                Ok(Became::Itself) => out.extend_from_slice(raw),
-                Ok(Became::Another) => {
-                    out.extend_from_slice(raw.get(..places.text.start).unwrap_or_default());
-                    out.extend_from_slice(made);
-                    out.extend_from_slice(raw.get(places.text.end..).unwrap_or_default());
-                }
-                Err(stop) => {
-                    if !made.is_empty() {
-                        lane.template.write(made, out);
-                    }
-                    return Err(stop.into());
-                }
-            }
-            self.last = at;
-            if let Some(number) = places.number.filter(|_| self.api == Api::Responses) {
-                self.opening.counted(raw.get(number).unwrap_or_default());
-            }
-            return Ok(true);
-        }
-        Ok(false)
-    }
-
     /// Reads an event closely.
     fn read(&mut self, event: &Event<'_>, scratch: &mut Scratch, out: &mut Vec<u8>) -> Result<(), Halt> {
         let parts = Parts::of(event);
@@ -207,62 +148,6 @@ impl Screening {
             }
         }
         Ok(())
-    }
-
-    /// Comments, ids and whatever else stands in lines of their own.
-    fn lines(&self, parts: &Parts<'_>, scratch: &mut Scratch) -> Result<(), Halt> {
-        let under = under(&self.guardrails, self.values.as_ref());
-        for range in &parts.others {
-            let line = parts.bytes(range);
-            std::str::from_utf8(line).map_err(|_| Unscreenable::NotUtf8)?;
-            let from = scratch.made.len();
-            let mut sink = Line { made: &mut scratch.made, is_altered: false };
-            let mut text = under.text();
-            let screen = &mut scratch.buffers.screen;
-            let flow = match text.push(under.direction, line, screen, &mut sink) {
-                Flow::Untouched | Flow::Changed => text.finish(under.direction, screen, &mut sink),
-                flow => flow,
-            };
-            match flow {
-                Flow::Untouched | Flow::Changed if sink.is_altered => {
-                    scratch.edits.push(Edit { range: range.clone(), made: from..scratch.made.len() });
-                }
-                Flow::Untouched | Flow::Changed => scratch.made.truncate(from),
-                Flow::Blocked(rule) => return Err(Halt::Blocked(rule)),
-                Flow::Overrun => return Err(Unscreenable::Overrun.into()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Streams without types have events without names.
-    fn name_is_known(&self, parts: &Parts<'_>) -> Result<(), Unscreenable> {
-        let Some(name) = parts.name.as_ref().map(|name| parts.bytes(name)) else { return Ok(()) };
-        let is_known = match self.api {
-            Api::Responses | Api::Messages => std::str::from_utf8(name).is_ok_and(|name| is_known(self.api, name)),
-            _ => matches!(name, b"" | b"message" | b"error" | b"ping"),
-        };
-        if is_known || self.guardrails.unscreened == Unscreened::Pass {
-            Ok(())
-        } else {
-            Err(Unscreenable::UnknownEvent)
-        }
-    }
-
-    /// An event's type must be known, and told once or twice alike.
-    fn kind_is_known(&self, parts: &Parts<'_>, kind: &str) -> Result<(), Unscreenable> {
-        self.name_is_known(parts)?;
-        if !matches!(self.api, Api::Responses | Api::Messages) {
-            return Ok(());
-        }
-        if parts.name.as_ref().is_some_and(|name| parts.bytes(name) != kind.as_bytes()) {
-            return Err(Unscreenable::TwoReadings);
-        }
-        if is_known(self.api, kind) || self.guardrails.unscreened == Unscreened::Pass {
-            Ok(())
-        } else {
-            Err(Unscreenable::UnknownEvent)
-        }
     }
 
     /// An event with data.
@@ -304,6 +189,10 @@ impl Screening {
         }
         for (tokens, was_idle) in said.tokens.iter().zip(idle) {
             self.tokens(json, data, tokens, said, was_idle, scratch);
+        }
+        if let Some(number) = said.sequence.clone() {
+            let Scratch { made, edits, .. } = &mut *scratch;
+            self.number(&parts.raw, &(data.start + number.start..data.start + number.end), made, edits);
         }
         let from = out.len();
         write(event, parts, scratch, out);
@@ -394,6 +283,10 @@ impl Screening {
             Some(at) => at,
             None if self.lanes.len() == LANES_MAX => return Err(Unscreenable::TooManyTexts),
             None => {
+                // Most streams have one text; a vector would begin with room for four.
+                if self.lanes.is_empty() {
+                    self.lanes.reserve_exact(1);
+                }
                 self.lanes.push(Lane::new(key, under(&self.guardrails, self.values.as_ref())));
                 self.lanes.len() - 1
             }
@@ -418,7 +311,7 @@ impl Screening {
             };
             let left = made.get(from..).unwrap_or_default();
             if !left.is_empty() {
-                lane.template.write(left, out);
+                lane.template.write(left, self.opening.inserted(self.api), out);
             }
             made.truncate(from);
             finished?;
@@ -462,68 +355,10 @@ impl Screening {
                 None => parts.bytes(&range),
             };
             if !text.is_empty() {
-                template::write(&parts.raw, data, range.start, text, out);
+                template::write(&parts.raw, data, range.start, text, self.opening.inserted(self.api), out);
             }
         }
         self.opening.saw_last(self.api, said, json);
-    }
-
-    /// Keeps what the next events are compared with, and what an ending is made of.
-    fn remember(&mut self, event: &Understood<'_>, scratch: &Scratch, written: &[u8]) {
-        let Understood { parts, data, said, kind, ends } = *event;
-        let under = under(&self.guardrails, self.values.as_ref());
-        self.opening.saw(self.api, kind, said, parts.bytes(data));
-        let edits = &scratch.edits;
-        // Where something stands in what was written. Edits are in order, and so are strings.
-        let moved = |at: usize| {
-            let before = edits.iter().take_while(|edit| edit.range.end <= at);
-            before.fold(at, |at, edit| at + edit.made.len() - edit.range.len())
-        };
-        let json = moved(data.start)..moved(data.end);
-        let edited = |site: &Site| {
-            let start = data.start + site.range.start;
-            edits.binary_search_by_key(&start, |edit| edit.range.start).ok().and_then(|at| edits.get(at))
-        };
-        let texts = || said.sites.iter().filter(|site| matches!(site.role, Role::Part(_)));
-        // An empty string adds nothing to its text, whose last event is another.
-        let only = match texts().filter(|site| !site.range.is_empty()).count() {
-            0 => texts().count() == 1,
-            count => count == 1,
-        };
-        let is_alike = only
-            && edits.len() == texts().filter(|site| edited(site).is_some()).count()
-            && parts.others.is_empty()
-            && said.tokens.is_empty()
-            && matches!(ends, Ends::Nothing | Ends::Choices([]))
-            && !said.sites.iter().any(|site| matches!(site.role, Role::Name(_)))
-            && matches!(parts.raw, std::borrow::Cow::Borrowed(_));
-        let (mut before, mut grown, mut shrunk) = (edits.iter().peekable(), 0, 0);
-        for site in &said.sites {
-            let (Role::Part(key) | Role::Grown(key)) = site.role else { continue };
-            let start = data.start + site.range.start;
-            while let Some(edit) = before.next_if(|edit| edit.range.end <= start && edit.range.start < start) {
-                grown += edit.made.len();
-                shrunk += edit.range.len();
-            }
-            let Some(lane) = self.lanes.iter_mut().find(|lane| lane.key == key) else { continue };
-            if ends.ends(&key) || lane.is_over {
-                lane.retire(under);
-                continue;
-            }
-            if self.api == Api::Messages && kind == "content_block_start" {
-                lane.template.begin_block(&key);
-                continue;
-            }
-            let start = start + grown - shrunk;
-            let text = start..start + edited(site).map_or(site.range.len(), |edit| edit.made.len());
-            let is_alike = is_alike && (!site.range.is_empty() || texts().count() == 1);
-            let varies = said.varies.iter().filter(|_| is_alike).map(|hole| {
-                let range = moved(data.start + hole.range.start)..moved(data.start + hole.range.end);
-                Hole { range, kind: hole.kind }
-            });
-            let holes = varies.chain([Hole { range: text, kind: Varies::Text }]);
-            lane.template.keep(written, json.clone(), holes, is_alike);
-        }
     }
 }
 
@@ -534,38 +369,21 @@ fn write(event: &Event<'_>, parts: &Parts<'_>, scratch: &mut Scratch, out: &mut 
         return;
     }
     scratch.edits.sort_unstable_by_key(|edit| edit.range.start);
+    splice(&parts.raw, &scratch.edits, &scratch.made, out);
+}
+
+/// Writes an event with its edits, which are in order.
+pub(super) fn splice(raw: &[u8], edits: &[Edit], made: &[u8], out: &mut Vec<u8>) {
     let mut at = 0;
-    for edit in &scratch.edits {
-        out.extend_from_slice(parts.bytes(&(at..edit.range.start)));
-        out.extend_from_slice(scratch.made.get(edit.made.clone()).unwrap_or_default());
+    for edit in edits {
+        out.extend_from_slice(raw.get(at..edit.range.start).unwrap_or_default());
+        out.extend_from_slice(made.get(edit.made.clone()).unwrap_or_default());
         at = edit.range.end;
     }
-    out.extend_from_slice(parts.bytes(&(at..parts.raw.len())));
+    out.extend_from_slice(raw.get(at..).unwrap_or_default());
 }
 
 /// What texts are screened under.
 pub(super) fn under<'u>(guardrails: &'u Guardrails, values: Option<&'u Arc<Values>>) -> Under<'u> {
     Under { direction: &guardrails.output, values }
-}
-
-/// Writes a line. What stands in the place of something in it is in the same line.
-struct Line<'m> {
-    made: &'m mut Vec<u8>,
-    is_altered: bool,
-}
-
-impl Sink for Line<'_> {
-    fn pass(&mut self, bytes: &[u8]) {
-        self.made.extend_from_slice(bytes);
-    }
-
-    fn replace(&mut self, _: &[u8], _: usize, with: Option<&str>) {
-        self.is_altered = true;
-        self.made.extend(with.unwrap_or_default().bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')));
-    }
-
-    fn restore(&mut self, _: &[u8], value: &str) {
-        self.is_altered = true;
-        self.made.extend(value.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')));
-    }
 }

@@ -15,6 +15,8 @@ pub(super) struct Opening {
     open: SmallVec<[u32; 4]>,
     /// The last number that counts: of events, or of tokens.
     count: u64,
+    /// Events that were inserted among those that count themselves.
+    inserted: u64,
     has_begun: bool,
 }
 
@@ -31,7 +33,7 @@ impl Opening {
                 self.has_begun = true;
                 let message = member(json, "message").unwrap_or(json);
                 if let Some(tokens) = member(message, "usage").and_then(|usage| member(usage, "output_tokens")) {
-                    self.counted(tokens);
+                    self.count = number(tokens);
                 }
             }
             Api::Responses => {
@@ -39,9 +41,6 @@ impl Opening {
                     && let Some(response) = member(json, "response")
                 {
                     self.keep(response, &["id", "created_at", "model"]);
-                }
-                if let Some(number) = member(json, "sequence_number") {
-                    self.counted(number);
                 }
             }
             _ => {
@@ -71,11 +70,27 @@ impl Opening {
         }
     }
 
-    /// The last number that counts.
-    pub(super) fn counted(&mut self, digits: &[u8]) {
-        self.count = digits
-            .iter()
-            .fold(0, |count: u64, digit| count.saturating_mul(10).saturating_add(u64::from(digit.wrapping_sub(b'0'))));
+    /// An event that counts itself goes out. Whether by another number than it came with, which is written then.
+    pub(super) fn counted(&mut self, digits: &[u8], made: &mut Vec<u8>) -> bool {
+        self.count = number(digits).saturating_add(self.inserted);
+        if self.inserted > 0 {
+            made.extend_from_slice(self.count.to_string().as_bytes());
+        }
+        self.inserted > 0
+    }
+
+    /// An event is inserted. Its number, where events have one.
+    pub(super) fn inserted(&mut self, api: Api) -> Option<u64> {
+        (api == Api::Responses).then(|| {
+            self.inserted += 1;
+            self.count = self.count.saturating_add(1);
+            self.count
+        })
+    }
+
+    /// Whether this event, which has been counted, has another number than it came with.
+    pub(super) fn shifts(&self, said: &Said) -> bool {
+        self.inserted > 0 && said.sequence.is_some()
     }
 
     fn keep(&mut self, json: &[u8], keys: &[&str]) {
@@ -152,10 +167,16 @@ impl Opening {
             "\"object\":\"response\",\"status\":\"incomplete\",\"error\":null,\
              \"incomplete_details\":{{\"reason\":\"content_filter\"}},\"output\":[],\"parallel_tool_calls\":true,\
              \"tool_choice\":\"auto\",\"tools\":[],\"usage\":null}},\"sequence_number\":{}}}\n\n",
-            self.count + 1
+            self.count.saturating_add(1)
         );
         out.extend_from_slice(rest.as_bytes());
     }
+}
+
+fn number(digits: &[u8]) -> u64 {
+    digits
+        .iter()
+        .fold(0, |count: u64, digit| count.saturating_mul(10).saturating_add(u64::from(digit.wrapping_sub(b'0'))))
 }
 
 /// The value of a member of an object.

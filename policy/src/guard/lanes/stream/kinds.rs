@@ -1,9 +1,12 @@
 //! The types of events: which are known, and which texts they end.
 
-use super::{lane::Key, said::Said};
-use crate::guard::lanes::{
-    shape::{Api, Part, is_word},
-    shapes::responses,
+use super::{Unscreenable, data::Screening, lane::Key, parts::Parts, said::Said};
+use crate::guard::{
+    lanes::{
+        shape::{Api, Part, is_word},
+        shapes::responses,
+    },
+    screen::Unscreened,
 };
 
 /// Which texts an event ends.
@@ -91,5 +94,37 @@ pub(super) fn is_known(api: Api, kind: &str) -> bool {
                 || tools.iter().any(|tool| kind.strip_prefix(tool).is_some_and(steps))
         }
         _ => true,
+    }
+}
+
+impl Screening {
+    /// Streams without types have events without names.
+    pub(super) fn name_is_known(&self, parts: &Parts<'_>) -> Result<(), Unscreenable> {
+        let Some(name) = parts.name.as_ref().map(|name| parts.bytes(name)) else { return Ok(()) };
+        let is_known = match self.api {
+            Api::Responses | Api::Messages => std::str::from_utf8(name).is_ok_and(|name| is_known(self.api, name)),
+            _ => matches!(name, b"" | b"message" | b"error" | b"ping"),
+        };
+        if is_known || self.guardrails.unscreened == Unscreened::Pass {
+            Ok(())
+        } else {
+            Err(Unscreenable::UnknownEvent)
+        }
+    }
+
+    /// An event's type must be known, and told once or twice alike.
+    pub(super) fn kind_is_known(&self, parts: &Parts<'_>, kind: &str) -> Result<(), Unscreenable> {
+        self.name_is_known(parts)?;
+        if !matches!(self.api, Api::Responses | Api::Messages) {
+            return Ok(());
+        }
+        if parts.name.as_ref().is_some_and(|name| parts.bytes(name) != kind.as_bytes()) {
+            return Err(Unscreenable::TwoReadings);
+        }
+        if is_known(self.api, kind) || self.guardrails.unscreened == Unscreened::Pass {
+            Ok(())
+        } else {
+            Err(Unscreenable::UnknownEvent)
+        }
     }
 }

@@ -23,6 +23,13 @@ pub(super) struct Key {
     pub(super) name: u64,
 }
 
+impl Key {
+    /// Whether no table knows it.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.place.number == u32::MAX
+    }
+}
+
 /// Names of tools are short, and come in one piece. In bytes.
 pub(super) const NAME_BYTES_MAX: usize = 256;
 

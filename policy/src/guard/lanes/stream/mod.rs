@@ -12,6 +12,8 @@
 //! - What was held goes out with the next event of its text. Where the text ends first (`finish_reason`,
 //!   `content_block_stop`, `…done`, `[DONE]`), it goes out in that event if that says something of the same text, otherwise
 //!   right before it in an event of its own, made of the text's last one.
+//! - Events of Responses count themselves (`sequence_number`). One that is put between two takes the next number, and those
+//!   after it count on from there; until then numbers stay as they came.
 //! - A stream that breaks off has no end: what is held is dropped.
 //!
 //! # Tokens
@@ -29,11 +31,13 @@
 //! dialect says ([`Unscreenable`]): nothing more goes out, and the caller says why in the dialect's error event.
 
 mod arguments;
+mod compare;
 mod data;
 mod ending;
 mod escapes;
 mod kinds;
 mod lane;
+mod lines;
 mod parts;
 mod said;
 pub mod splitter;

@@ -86,6 +86,8 @@ pub(super) struct Said {
     pub(super) content: Option<u32>,
     /// What differs from event to event, and says nothing.
     pub(super) varies: SmallVec<[Hole; 4]>,
+    /// The number by which events of Responses count themselves.
+    pub(super) sequence: Option<Range<usize>>,
     /// Whether it ends all that is under way (TGI's last event has the whole text).
     pub(super) is_last: bool,
     fields: Vec<Found>,
@@ -137,7 +139,8 @@ impl Said {
         self.numbers.clear();
         self.finished.clear();
         self.varies.clear();
-        (self.kind, self.output, self.content, self.is_last) = (None, None, None, false);
+        (self.kind, self.output, self.content, self.sequence) = (None, None, None, None);
+        self.is_last = false;
         let mut reader = Reader { json, said: self, reading, inside: None };
         walk(json, &mut reader).map_err(|fault| match fault.reason {
             Reason::Stopped => Unreadable::Opaque,
@@ -330,8 +333,12 @@ impl<'b> Visitor<'b> for Reader<'_, '_, 'b> {
         {
             return Err(stopped(range.start));
         }
+        let is_digits = text.iter().all(u8::is_ascii_digit);
+        if known == [Known::SequenceNumber] && self.reading.api == Api::Responses && is_digits {
+            self.said.sequence = Some(range.clone());
+        }
         let counts = known.last() == Some(&Known::SequenceNumber) || known.contains(&Known::Usage);
-        if counts && self.said.varies.len() < VARIES_MAX && text.iter().all(u8::is_ascii_digit) {
+        if counts && self.said.varies.len() < VARIES_MAX && is_digits {
             self.said.varies.push(Hole { range: range.clone(), kind: Varies::Number });
         }
         if let Some(number) = self.shape().number(known)

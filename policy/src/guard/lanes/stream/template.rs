@@ -17,7 +17,7 @@ const PADDING_BYTES_MAX: usize = 64;
 /// An event, and where in it what is said.
 #[derive(Debug, Default)]
 pub(super) struct Template {
-    /// As it went out.
+    /// As it went out; as it came, where the next may be like it.
     raw: Vec<u8>,
     /// Its JSON.
     json: Range<usize>,
@@ -42,6 +42,8 @@ pub(super) enum Varies {
     Number,
     /// Letters that hide how long the text is.
     Padding,
+    /// Another text, of which each event says the same.
+    Beside(Key),
 }
 
 /// Where in an event stands what differs.
@@ -50,6 +52,7 @@ pub(super) struct Places {
     pub(super) text: Range<usize>,
     pub(super) number: Option<Range<usize>>,
     pub(super) padding: Option<Range<usize>>,
+    pub(super) beside: SmallVec<[(Key, Range<usize>); 1]>,
 }
 
 impl Template {
@@ -66,7 +69,7 @@ impl Template {
         }
         // What is long in it is what was said, mostly.
         let mut short = Vec::new();
-        let text = self.text().and_then(|text| write(raw, &self.json, text.start, b"", &mut short));
+        let text = self.text().and_then(|text| write(raw, &self.json, text.start, b"", None, &mut short));
         if let Some(text) = text {
             self.holes.clear();
             self.holes.push(Hole { range: text..text, kind: Varies::Text });
@@ -116,11 +119,16 @@ impl Template {
                 Varies::Text => text_len(rest)?,
                 Varies::Number => number_len(rest)?,
                 Varies::Padding => padding_len(rest)?,
+                Varies::Beside(_) => {
+                    let same = self.raw.get(hole.range.clone())?;
+                    (rest.get(..same.len())? == same).then_some(same.len())?
+                }
             };
             match hole.kind {
                 Varies::Text => places.text = at..at + len,
                 Varies::Number => places.number = Some(at..at + len),
                 Varies::Padding => places.padding = Some(at..at + len),
+                Varies::Beside(key) => places.beside.push((key, at..at + len)),
             }
             at += len;
             kept = hole.range.end;
@@ -128,24 +136,31 @@ impl Template {
         (raw.get(at..)? == self.raw.get(kept..)?).then_some(places)
     }
 
-    /// Writes an event of the same text that says this (the insides of a string) and nothing else.
-    pub(super) fn write(&self, said: &[u8], out: &mut Vec<u8>) {
+    /// Writes an event of the same text that says this (the insides of a string) and nothing else, under this number.
+    pub(super) fn write(&self, said: &[u8], number: Option<u64>, out: &mut Vec<u8>) {
         if let Some(text) = self.text() {
-            write(&self.raw, &self.json, text.start, said, out);
+            write(&self.raw, &self.json, text.start, said, number, out);
         }
     }
 }
 
 /// Writes an event that is like this one, and in which nothing stands but this, in the place of the string that begins at
-/// `text`. Where it stands then.
-pub(super) fn write(raw: &[u8], json: &Range<usize>, text: usize, said: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+/// `text`. It counts itself by this number, if it does. Where the string stands then.
+pub(super) fn write(
+    raw: &[u8],
+    json: &Range<usize>,
+    text: usize,
+    said: &[u8],
+    number: Option<u64>,
+    out: &mut Vec<u8>,
+) -> Option<usize> {
     let before = raw.get(..json.start)?;
     for line in before.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
         if line.starts_with(b"event:") || line.starts_with(b"data:") {
             out.extend_from_slice(line);
         }
     }
-    let place = prune(raw.get(json.clone())?, text.checked_sub(json.start)?, said, 0, out);
+    let place = prune(raw.get(json.clone())?, text.checked_sub(json.start)?, &Wanted { said, number }, 0, out);
     out.extend_from_slice(b"\n\n");
     place
 }
@@ -186,20 +201,26 @@ fn is_envelope(key: &str) -> bool {
             | "response_id"
             | "system_fingerprint"
             | "service_tier"
-            | "provider"
             | "model_name"
             | "model_version"
     )
 }
 
+/// What an event of our own says.
+struct Wanted<'w> {
+    said: &'w [u8],
+    /// By which it counts itself.
+    number: Option<u64>,
+}
+
 /// Writes a value with nothing in it but what leads to the target, and what says what it is.
-fn prune(json: &[u8], target: usize, said: &[u8], depth: usize, out: &mut Vec<u8>) -> Option<usize> {
+fn prune(json: &[u8], target: usize, wanted: &Wanted<'_>, depth: usize, out: &mut Vec<u8>) -> Option<usize> {
     let mut scanner = Scanner::new(json).ok()?;
     let first = scanner.token()?;
     if !matches!(first, b'{' | b'[') {
         out.push(b'"');
         let place = out.len();
-        out.extend_from_slice(said);
+        out.extend_from_slice(wanted.said);
         out.push(b'"');
         return Some(place);
     }
@@ -228,9 +249,12 @@ fn prune(json: &[u8], target: usize, said: &[u8], depth: usize, out: &mut Vec<u8
             out.extend_from_slice(json.get(start..value)?);
         }
         if leads {
-            place = prune(json.get(range)?, target - value, said, depth + 1, out);
+            place = prune(json.get(range)?, target - value, wanted, depth + 1, out);
         } else if keeps {
-            out.extend_from_slice(json.get(range)?);
+            match wanted.number.filter(|_| depth == 0 && key == "sequence_number") {
+                Some(number) => out.extend_from_slice(number.to_string().as_bytes()),
+                None => out.extend_from_slice(json.get(range)?),
+            }
         }
         if scanner.token()? == b',' {
             scanner.advance();

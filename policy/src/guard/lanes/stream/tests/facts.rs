@@ -100,6 +100,58 @@ fn a_flushed_event_repeats_nothing_of_the_first() {
     assert_eq!(read(Api::Chat, &out).texts["0.tool_calls.0.function.name"], "mail");
 }
 
+/// Events of Responses count themselves, and clients may look.
+#[test]
+fn an_inserted_event_has_a_number_of_its_own() {
+    let delta = |item: u32, said: &str, count: u32| {
+        format!(
+            "event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"sequence_number\":{count},\
+             \"output_index\":{item},\"content_index\":0,\"delta\":\"{said}\"}}\n\n"
+        )
+    };
+    let stop = |item: u32, count: u32| {
+        format!(
+            "event: response.output_item.done\ndata: {{\"type\":\"response.output_item.done\",\"output_index\":{item},\
+             \"item\":{{}},\"sequence_number\":{count}}}\n\n"
+        )
+    };
+    let stream = delta(0, "a. ", 3)
+        + &delta(0, "123-45-67", 4)
+        + &delta(1, "b. ", 9)
+        + &stop(0, 10)
+        + &delta(1, "c. ", 11)
+        + &delta(1, "d ", 12)
+        + &delta(1, "123-45-6789", 13)
+        + &stop(1, 14);
+    let (out, step) = screened(Api::Responses, &stream);
+    assert_eq!(step, Step::Continue);
+    let events = read(Api::Responses, &out).events;
+    let numbers: Vec<_> = events.iter().map(|event| event["sequence_number"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, [3, 4, 9, 10, 11, 12, 13, 14, 15, 16], "{out}");
+    assert_eq!((&events[3]["delta"], &events[8]["delta"]), (&json!("123-45-67"), &json!("[ssn]")), "{out}");
+}
+
+/// A field that no table knows is a text of its own, also where each event says the same.
+#[test]
+fn a_constant_that_no_table_knows_is_screened_across_events() {
+    let event = |provider: &str, said: &str| {
+        format!(
+            "data: {{\"provider\":\"{provider}\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{said}\"}},\
+             \"finish_reason\":null}}]}}\n\n"
+        )
+    };
+    let usual: String = ["It ", "is ", "so. "].iter().map(|said| event("Open AI ", said)).collect();
+    let (out, step) = screened(Api::Chat, &(usual.clone() + END));
+    assert_eq!((out, step), (usual + END, Step::Continue));
+    for (count, expected) in [(8, "[card]".to_owned()), (40, "11".repeat(40))] {
+        let grows: String = (0..count).map(|_| event("11", "a. ")).collect();
+        let (out, step) = screened(Api::Chat, &(grows + END));
+        let providers = read(Api::Chat, &out).events.into_iter();
+        let said: String = providers.filter_map(|event| Some(event["provider"].as_str()?.to_owned())).collect();
+        assert_eq!((said, step), (expected, Step::Continue), "{out}");
+    }
+}
+
 #[test]
 fn arguments_that_are_masked_can_still_be_read() {
     let check = |arguments: &str, expected: &str| {
