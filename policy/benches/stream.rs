@@ -55,13 +55,13 @@ fn guardrails(email: bool) -> Arc<Guardrails> {
     })
 }
 
-/// An answer, a word piece an event.
-fn events() -> Vec<Vec<u8>> {
+/// An answer, a word piece an event. `beside` is a member that no table knows.
+fn events(beside: &str) -> Vec<Vec<u8>> {
     let pieces: Vec<&str> = SAMPLE.split_inclusive(|c: char| !c.is_alphanumeric()).collect();
     let event = |piece: &str| {
         let piece = serde_json::to_string(piece).unwrap();
         let mut event = format!(
-            "data: {{\"id\":\"chatcmpl-BXK9pQ2mVd1yZtR7uWcE4sLhN8aFg\",\"object\":\"chat.completion.chunk\",\"created\":1764117000,\
+            "data: {{{beside}\"id\":\"chatcmpl-BXK9pQ2mVd1yZtR7uWcE4sLhN8aFg\",\"object\":\"chat.completion.chunk\",\"created\":1764117000,\
              \"model\":\"gpt-4.1-2025-04-14\",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_b3f1157249\",\"choices\":[{{\
              \"index\":0,\"delta\":{{\"content\":{piece}}},\"logprobs\":null,\"finish_reason\":null}}]}}"
         );
@@ -89,20 +89,58 @@ fn timed(guardrails: &Arc<Guardrails>, events: &[Vec<u8>]) -> Vec<u64> {
     times
 }
 
+/// Streams that are under way at once, to see what one takes.
+const AT_ONCE: usize = 20_000;
+
+/// Bytes of memory that a stream takes, of which so much has gone by that little is held.
+fn resident_each(guardrails: &Arc<Guardrails>, events: &[Vec<u8>]) -> usize {
+    let (mut scratch, mut out) = (Scratch::default(), Vec::with_capacity(1 << 16));
+    let mut under_way = |count: usize| -> Vec<EventStream> {
+        let mut streams = Vec::with_capacity(count);
+        for _ in 0..count {
+            let mut stream = EventStream::new(Api::Chat, guardrails.clone());
+            for event in events.iter().take(20) {
+                out.clear();
+                assert_eq!(stream.push(event, &mut scratch, &mut out), Step::Continue);
+            }
+            streams.push(stream);
+        }
+        streams
+    };
+    drop(under_way(1));
+    let before = resident();
+    let streams = under_way(AT_ONCE);
+    let taken = resident() - before;
+    let held: usize = streams.iter().map(EventStream::held).sum();
+    (taken - held) / AT_ONCE
+}
+
+/// Bytes of memory of this process.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
 fn stream(criterion: &mut Criterion) {
-    let events = events();
+    let events = events("");
     let mean: usize = events.iter().map(Vec::len).sum::<usize>() / events.len();
     println!("{} events of {mean} bytes", events.len());
     let mut clock: Vec<u64> = (0..10_000).map(|_| Instant::now().elapsed().as_nanos() as u64).collect();
     clock.sort_unstable();
     println!("the clock itself: p50 {} ns", clock[clock.len() / 2]);
-    println!("a stream: {} bytes, without its texts", size_of::<EventStream>());
     let mut group = criterion.benchmark_group("stream");
     group.throughput(Throughput::Elements(events.len() as u64));
-    for (name, email) in [("without e-mail", false), ("with e-mail", true)] {
+    let provider = self::events("\"provider\":\"Azure\",");
+    for (name, email, events) in [
+        ("without e-mail", false, &events),
+        ("without e-mail, an unknown constant beside", false, &provider),
+        ("with e-mail", true, &events),
+    ] {
         let guardrails = guardrails(email);
-        timed(&guardrails, &events);
-        let times = timed(&guardrails, &events);
+        println!("{name}: {} bytes a stream", resident_each(&guardrails, events));
+        timed(&guardrails, events);
+        let times = timed(&guardrails, events);
         let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
         println!("{name}: an event p50 {} ns, p99 {} ns, p99.9 {} ns", at(0.5), at(0.99), at(0.999));
         group.bench_function(name, |bencher| {
@@ -110,7 +148,7 @@ fn stream(criterion: &mut Criterion) {
             bencher.iter(|| {
                 out.clear();
                 let mut stream = EventStream::new(Api::Chat, guardrails.clone());
-                for event in &events {
+                for event in events {
                     black_box(stream.push(event, &mut scratch, &mut out));
                 }
             });
