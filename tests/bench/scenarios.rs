@@ -75,6 +75,7 @@ const ROUTES_MANY: Contender = Portcullis(Routes::Many(10_000));
 const ANYONE: Contender = Portcullis(Routes::Chat(Callers::Anyone));
 const REMEMBERED: Contender = Portcullis(Routes::Chat(Callers::Remembered));
 const VERIFIED: Contender = Portcullis(Routes::Chat(Callers::Verified));
+const SCREENED: Contender = Portcullis(Routes::Chat(Callers::Screened));
 const COMPANY: Contender = Portcullis(Routes::Chat(Callers::Company));
 const CHAT: Load = Load::Keepalive { tls: true, script: Some("guarded.lua") };
 
@@ -180,6 +181,16 @@ pub(crate) fn all() -> Vec<Scenario> {
                 ratio(envoy(false, false), 0.6, None),
                 ratio(envoy(false, true), 0.6, None),
             ],
+        },
+        Scenario {
+            id: "everything",
+            title: "Everything on: TLS 1.3, JWT, 100 rules, the default guardrails both ways, metrics; a 1 KiB chat request and \
+                    a 1 KiB answer (the peers forward them unread)",
+            unit: "request",
+            load: CHAT,
+            contenders: vec![SCREENED, REMEMBERED, Nginx, Envoy],
+            base: Nginx,
+            goals: vec![ratio(Envoy, 1.0, None), ratio(Nginx, 2.2, 1.5)],
         },
         Scenario {
             id: "jwt-company",

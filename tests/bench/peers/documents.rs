@@ -47,6 +47,9 @@ pub(crate) fn documents(workshop: &TempDir, routes: Routes) -> Outcome<String> {
             let fresh = if callers == Callers::Verified { "0s" } else { "30s" };
             text.push_str(&named(include_str!("provider.yaml")).replace("@FRESH@", fresh));
             text.push_str(&if callers == Callers::Company { company() } else { roles() });
+            if callers == Callers::Screened {
+                text.push_str(include_str!("guardrails.yaml"));
+            }
         }
     }
     let encoded = |name: &str| -> Outcome<String> { Ok(base64(&fs::read(workshop.path().join(name))?)) };

@@ -66,6 +66,8 @@ pub(crate) enum Callers {
     Verified,
     /// The same as `Remembered`, in a company of 100,000 people, 5,000 groups and 1,000 bindings.
     Company,
+    /// The same as `Remembered`, and the default guardrails both ways.
+    Screened,
 }
 
 /// What Envoy does besides.
@@ -87,6 +89,7 @@ impl Contender {
             Self::Portcullis(Routes::Chat(Callers::Remembered)) => "Portcullis, remembered".to_owned(),
             Self::Portcullis(Routes::Chat(Callers::Verified)) => "Portcullis, verified".to_owned(),
             Self::Portcullis(Routes::Chat(Callers::Company)) => "Portcullis, 100000 people".to_owned(),
+            Self::Portcullis(Routes::Chat(Callers::Screened)) => "Portcullis, everything on".to_owned(),
             Self::EnvoyGuarded(Guards { remembers, reads_model }) => {
                 let cache = if remembers { "remembered" } else { "verified" };
                 format!("Envoy, {cache}{}", if reads_model { ", model read" } else { "" })
