@@ -57,6 +57,11 @@ fn canonical_forms_hold() {
 }
 
 #[test]
+fn documents_on_guarded_routes_are_read_or_refused() {
+    drive("guard_document");
+}
+
+#[test]
 fn proofs_are_judged() {
     drive("proof");
 }
@@ -133,6 +138,7 @@ fn every_target_has_a_test_and_seeds() {
         "chunks",
         "directory",
         "documents",
+        "guard_document",
         "guard_form",
         "guard_normalise",
         "guard_restore",

@@ -59,6 +59,8 @@ use portcullis_policy::{
 
 #[path = "checks/bodies.rs"]
 pub mod bodies;
+#[path = "checks/document.rs"]
+pub mod document;
 
 /// What is checked of an input.
 pub type Check = fn(&[u8]);
@@ -69,6 +71,7 @@ pub const TARGETS: [(&str, Check); 16] = [
     ("chunks", chunks),
     ("directory", entries),
     ("documents", documents),
+    ("guard_document", document::guard_document),
     ("guard_form", bodies::guard_form),
     ("guard_normalise", guard_normalise),
     ("guard_restore", guard_restore),

@@ -219,6 +219,11 @@ known! {
 }
 
 impl Known {
+    /// Whether tables know a key of this name, so that nothing is said with it.
+    pub fn knows(name: &str) -> bool {
+        Self::of(name).1.is_some()
+    }
+
     /// The key of this name, with its place among all.
     #[inline]
     pub(super) fn of(name: &str) -> (Self, Option<u8>) {

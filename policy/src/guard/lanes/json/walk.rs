@@ -9,7 +9,7 @@ use super::{DEPTH_MAX, Fault, Path, Quoted, Reason, Scanner};
 use crate::guard::lanes::known::{KNOWN_MAX, Known};
 
 /// Keys of one object that are compared with each other; of more, a set is made.
-const COMPARED_MAX: usize = 16;
+const COMPARED_KEYS_MAX: usize = 16;
 
 /// Is shown a document.
 pub trait Visitor<'b> {
@@ -157,7 +157,7 @@ impl<'b> Keys<'b> {
             return false;
         }
         self.few.push(key.clone());
-        if self.few.len() > COMPARED_MAX {
+        if self.few.len() > COMPARED_KEYS_MAX {
             self.many = Some(Box::new(self.few.drain(..).collect()));
         }
         true
