@@ -110,7 +110,7 @@ impl<'b> Region<'b> {
             if row.adds_up_to(text) {
                 is_clean &= masked.is_none_or(|masked| self.take_out(row, masked, patches));
             } else {
-                is_clean &= masked.is_none() && show(row.range.start, &row.tokens.concat())?;
+                is_clean &= show(row.range.start, &row.tokens.concat())? && masked.is_none();
             }
         }
         if !is_clean {
@@ -148,7 +148,9 @@ impl<'b> Region<'b> {
         if rows.iter().any(|row| row.elements.len() != keeps.len()) {
             return false;
         }
-        rows.iter().for_each(|row| row.keep(&keeps, patches));
+        for row in rows {
+            row.keep(&keeps, patches);
+        }
         true
     }
 }

@@ -1,6 +1,12 @@
 //! Every lane has its text found, whoever may see it; what is replaced leaves all else as it was.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "tests"
+)]
 
 mod masks;
 mod plants;

@@ -1,6 +1,6 @@
 //! Strictness, paths, duplicates, escapes.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::format_collect, reason = "tests")]
 
 use std::ops::Range;
 

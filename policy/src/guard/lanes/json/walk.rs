@@ -122,7 +122,7 @@ fn key<'b>(
     let is_new = match place {
         _ if !keys.is_strict => true,
         Some(place) => keys.known.insert(place),
-        None => keys.insert(&text),
+        None => keys.insert(text.clone()),
     };
     if !is_new {
         return Err(Fault { reason: Reason::DuplicateKey, at: quoted.at });
@@ -144,19 +144,20 @@ struct Keys<'b> {
     is_strict: bool,
     known: Bits,
     few: Vec<Cow<'b, str>>,
+    #[expect(clippy::box_collection, reason = "nearly no object has many, and each that is open has room for this")]
     many: Option<Box<HashSet<Cow<'b, str>, RandomState>>>,
 }
 
 impl<'b> Keys<'b> {
     /// Whether it is new.
-    fn insert(&mut self, key: &Cow<'b, str>) -> bool {
+    fn insert(&mut self, key: Cow<'b, str>) -> bool {
         if let Some(many) = &mut self.many {
-            return many.insert(key.clone());
+            return many.insert(key);
         }
-        if self.few.contains(key) {
+        if self.few.contains(&key) {
             return false;
         }
-        self.few.push(key.clone());
+        self.few.push(key);
         if self.few.len() > COMPARED_KEYS_MAX {
             self.many = Some(Box::new(self.few.drain(..).collect()));
         }

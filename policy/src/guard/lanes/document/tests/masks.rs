@@ -31,7 +31,7 @@ fn a_mask_never_breaks_arguments() {
     // What is found across values goes from each of them.
     check(r#"{"password": "hunter2"}"#, r#"password": "hunter2"#, r#"{"[masked]": ""}"#);
     check(r#"["alice@", "corp"]"#, r#"alice@", "corp"#, r#"["[masked]", ""]"#);
-    check(r#"{"a": 1}"#, r#": "#, r#"{"a": 1}"#);
+    check(r#"{"a": 1}"#, r": ", r#"{"a": 1}"#);
     // A model writes keys twice, and what is no JSON.
     check(r#"{"a": "bob", "a": "bob"}"#, "bob", r#"{"a": "[masked]", "a": "[masked]"}"#);
     check("to bob", "bob", "to [masked]");
