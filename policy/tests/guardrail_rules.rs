@@ -14,8 +14,7 @@ use portcullis_policy::guard::rules::{self, AllowedHosts, Context, Rule, Set, as
 const HEAD: &str = "\
 # What guardrails look for
 
-Printed from the rules. **Not enforced yet**: a GuardrailPolicy is checked, and `run` refuses it, until the gateway screens what
-goes through it.
+Printed from the rules. How a [GuardrailPolicy](guardrails.md) names them, and what is done about what they find, is told there.
 
 Every rule says what must stand *before* a candidate (context), the candidate's expression, and what the candidate itself must
 pass (check). Context is decided when a candidate begins, so what lacks it is never held back on a stream. No candidate is
