@@ -5,6 +5,7 @@ mod guards;
 mod nemo;
 mod requests;
 mod streams;
+mod tensors;
 mod tools;
 
 use portcullis_tests::harness::{Origin, Reply, Seen};
