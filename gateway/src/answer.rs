@@ -229,7 +229,10 @@ impl Flow {
                 }
             }
             Err(mut trailers) => {
-                trailers.trailers_mut().into_iter().for_each(clean_answer);
+                if let Some(trailers) = trailers.trailers_mut() {
+                    clean_answer(trailers);
+                    self.screen.iter_mut().for_each(|screen| screen.trailers(trailers));
+                }
                 self.end_of_screened(Some(trailers));
             }
         }

@@ -124,6 +124,19 @@ pub fn encode_message(text: &str) -> String {
     encoded
 }
 
+/// The text that a `grpc-message` carries. A `%` that encodes nothing stands for itself.
+pub fn decode_message(encoded: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(encoded.len());
+    let mut rest = encoded;
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|digits| *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let byte = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        text.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -185,5 +198,15 @@ mod tests {
         assert_eq!(encode_message("no route matches"), "no route matches");
         assert_eq!(encode_message("100% é\r\n"), "100%25 %C3%A9%0D%0A");
         assert_eq!(encode_message(&"x".repeat(5000)).len(), MESSAGE_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_message_decodes_to_what_was_encoded() {
+        for text in ["", "plain", "100 % größer\n", "%41"] {
+            assert_eq!(decode_message(encode_message(text).as_bytes()), text.as_bytes());
+        }
+        for (encoded, text) in [("%41%6a", "Aj"), ("%", "%"), ("%4", "%4"), ("%+1", "%+1"), ("%%41", "%A")] {
+            assert_eq!(decode_message(encoded.as_bytes()), text.as_bytes(), "{encoded}");
+        }
     }
 }

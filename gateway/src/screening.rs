@@ -15,6 +15,7 @@ mod input;
 mod output;
 mod secret;
 pub mod service;
+mod status;
 mod tally;
 mod tools;
 mod verdict;

@@ -7,13 +7,14 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderMap;
 use portcullis_policy::guard::lanes::{
     plain::{self, PlainText},
     stream::{self, EventStream},
     tensors::{self, Answers},
 };
 
-use super::{Judged, Tally, Way, contained, verdict::Verdict, windows::Windows};
+use super::{Judged, Tally, Way, contained, status::Status, verdict::Verdict, windows::Windows};
 use crate::{refusal::Refusal, worker::Worker};
 
 /// Guardrails between an endpoint's bytes and the client.
@@ -27,6 +28,8 @@ pub struct AnswerScreen {
     /// Guards elsewhere, if any are asked.
     windows: Option<Box<Windows>>,
     verdict: Option<Verdict>,
+    /// What the trailers of gRPC may say.
+    status: Option<Status>,
     out: Vec<u8>,
     /// What goes out next.
     ready: Option<Passed>,
@@ -69,7 +72,20 @@ pub enum Passed {
 
 impl AnswerScreen {
     pub(super) fn new(tally: Rc<Tally>, texts: Texts, windows: Option<Box<Windows>>, verdict: Option<Verdict>) -> Self {
-        Self { tally, texts, windows, verdict, out: Vec::new(), ready: None, is_over: false, is_counted: false }
+        let status = None;
+        Self { tally, texts, windows, verdict, status, out: Vec::new(), ready: None, is_over: false, is_counted: false }
+    }
+
+    /// Judges what trailers of gRPC say, too.
+    pub(super) fn with_status(self, status: Option<Status>) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The endpoint has sent its trailers.
+    pub fn trailers(&mut self, trailers: &mut HeaderMap) {
+        if let Some(status) = &self.status {
+            status.judge(trailers);
+        }
     }
 
     /// Takes what the endpoint has sent.

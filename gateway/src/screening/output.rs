@@ -29,6 +29,7 @@ use super::{
     flow::{AnswerScreen, Texts},
     guards::{self, Opinions},
     input::{Guarded, HEADER_LENGTH, essence, header_length, is_encoded},
+    status::Status,
     verdict::{Verdict, X_GUARD_VERDICT},
     windows::Windows,
 };
@@ -56,6 +57,10 @@ pub async fn output(
     let (mut parts, body) = response.into_parts();
     let verdict = Verdict::new(guarded.guardrails.tell_verdict, record.id.as_str(), revision);
     let is_empty = body.is_end_stream() || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    // An answer of gRPC without a body has its status in its head.
+    if grpc::is_grpc(content_type(&parts.headers)) {
+        Status::of(&guarded).judge(&mut parts.headers);
+    }
     if is_empty {
         tell(&mut parts, verdict.as_ref(), &guarded.tally, true);
         return Ok(Answer::Response(http::Response::from_parts(parts, body)));
@@ -100,7 +105,7 @@ enum Flows {
 
 impl Form {
     fn of(headers: &HeaderMap, api: Api, method: Option<Method>) -> Self {
-        let content_type = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
+        let content_type = content_type(headers);
         if grpc::is_grpc(content_type) {
             return match method {
                 Some(Method::Infer) => Self::Flows(Flows::Messages { is_stream: false }),
@@ -124,6 +129,10 @@ impl Form {
             _ => Self::Other,
         }
     }
+}
+
+fn content_type(headers: &HeaderMap) -> &[u8] {
+    headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default()
 }
 
 /// Tells the client what has been judged.
@@ -179,7 +188,8 @@ impl Guarded {
             self.unscreened_answer("guard_on_stream")?;
         }
         let windows = Windows::new(&self).filter(|_| matches!(texts, Texts::Events(_)));
-        flow.screened_by(AnswerScreen::new(self.tally, texts, windows, verdict));
+        let status = matches!(flows, Flows::Messages { .. }).then(|| Status::of(&self));
+        flow.screened_by(AnswerScreen::new(self.tally, texts, windows, verdict).with_status(status));
         Ok(AnswerBody::Flow(flow))
     }
 

@@ -65,6 +65,11 @@ fn says(text: &str) -> ModelInferResponse {
     }
 }
 
+fn stream_says(text: &str) -> Vec<u8> {
+    let infer_response = Some(says(text));
+    ModelStreamInferResponse { error_message: String::new(), infer_response }.encode_to_vec()
+}
+
 /// What a request says.
 fn asked(body: &[u8]) -> String {
     let request = ModelInferRequest::decode(&body[5..]).unwrap();
@@ -137,11 +142,7 @@ async fn what_a_tensor_may_not_say_is_refused_both_ways() {
 #[tokio::test]
 async fn tokens_over_grpc_are_masked_as_one_text() {
     let origin = H2Origin::start(|_| {
-        let message = |token: &str| {
-            let infer_response = Some(says(token));
-            ModelStreamInferResponse { error_message: String::new(), infer_response }.encode_to_vec()
-        };
-        let messages = ["badge 12", "3-", "45", "67 of 55"].map(message);
+        let messages = ["badge 12", "3-", "45", "67 of 55"].map(stream_says);
         H2Reply::grpc(&messages.each_ref().map(Vec::as_slice))
     })
     .await;
@@ -186,4 +187,42 @@ async fn texts_of_a_form_are_screened_and_files_are_refused() {
     let got = edge.request("POST", "a.test", "/v1/audio/transcriptions", head, &blocked).await;
     assert_ne!(got.status, 200);
     assert_eq!(origin.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn the_message_of_a_status_is_screened_in_trailers_and_in_a_head() {
+    let origin = H2Origin::start(|seen| {
+        let said = match asked(&seen.body).as_str() {
+            "masked" => "no badge %35%355-1111",
+            "blocked" => "no %6Fsprey",
+            "not text" => "no %FF",
+            _ => "no 100%25 gull",
+        };
+        let status = vec![
+            ("grpc-status", "13".to_owned()),
+            ("grpc-message", said.to_owned()),
+            ("grpc-status-details-bin", "b3NwcmV5".to_owned()),
+        ];
+        let reply = H2Reply::grpc(&[]);
+        if seen.path.ends_with("ModelInfer") {
+            return H2Reply { headers: [reply.headers, status].concat(), trailers: None, ..reply };
+        }
+        H2Reply { body: grpc_message(&stream_says("a gull")).into(), trailers: Some(status), ..reply }
+    })
+    .await;
+    let edge = tensors(&origin, "").await;
+    for method in ["ModelInfer", "ModelStreamInfer"] {
+        for (text, expected) in [
+            ("as it is", "no 100%25 gull"),
+            ("masked", "no badge [badges]"),
+            ("blocked", "a guardrail withholds the backend's message"),
+            ("not text", "a guardrail withholds the backend's message"),
+        ] {
+            let answer = call(&edge, method, grpc_message(&asks(text))).await;
+            assert_eq!(status(&answer), "13", "{method} {text}");
+            let fields = answer.trailers.as_ref().unwrap_or(&answer.head.headers);
+            assert_eq!(fields["grpc-message"], expected, "{method} {text}");
+            assert!(!fields.contains_key("grpc-status-details-bin"), "{method} {text}");
+        }
+    }
 }
