@@ -4,6 +4,7 @@ mod answers;
 mod guards;
 mod nemo;
 mod requests;
+mod sdk;
 mod streams;
 mod tensors;
 mod tools;
