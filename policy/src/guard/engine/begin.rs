@@ -120,11 +120,8 @@ impl Machine<'_> {
         let window = text.window(at, &mut joined);
         let scratch = &mut output.scratch;
         scratch.led.clear();
-        for gate in &seen.gates {
-            if let Some(gate) = self.engine.gates().get(usize::from(*gate)) {
-                gate.open(window, &mut scratch.numbers, &mut scratch.led);
-            }
-        }
+        let candidates = table.sets.rules(seen.rules);
+        self.engine.gates().open(&seen.gates, window, candidates, &mut scratch.numbers, &mut scratch.led);
         scratch.led.retain(|rule| {
             let state = table.step(table.led_start(*rule, kind), *first);
             selection.counts(*rule) && if self.scouts { self.lives_on(state, bytes) } else { true }

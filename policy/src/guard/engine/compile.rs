@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     Action, Rule, Unusable,
-    gate::{Gate, gates},
+    gate::{Gates, gates},
     rule::{RULES_MAX, TABLE_BYTES_MAX},
     scout::Scout,
     table::Table,
@@ -16,7 +16,7 @@ pub struct Engine {
     rules: Box<[Rule]>,
     table: Table,
     scout: Scout,
-    gates: Vec<Gate>,
+    gates: Gates,
 }
 
 impl Engine {
@@ -34,7 +34,7 @@ impl Engine {
         if table.bytes() + scout.bytes() > TABLE_BYTES_MAX {
             return Err(Unusable::TooLarge);
         }
-        Ok(Self { rules: rules.into(), table, scout, gates: gates.gates })
+        Ok(Self { rules: rules.into(), table, scout, gates })
     }
 
     /// The rules, by their place.
@@ -50,7 +50,7 @@ impl Engine {
         &self.scout
     }
 
-    pub(super) fn gates(&self) -> &[Gate] {
+    pub(super) fn gates(&self) -> &Gates {
         &self.gates
     }
 }

@@ -32,6 +32,26 @@ impl Gates {
         let gate = self.of.get(rule as usize).and_then(|gate| self.gates.get(usize::from(*gate)));
         gate.is_none_or(|gate| gate.may_follow(last))
     }
+
+    /// Adds those of some candidates, in order, that these gates let begin behind this; some perhaps twice.
+    pub(super) fn open(
+        &self,
+        which: &[u16],
+        window: &[u8],
+        candidates: &[u32],
+        numbers: &mut Vec<u32>,
+        rules: &mut Vec<u32>,
+    ) {
+        for place in which {
+            let Some(gate) = self.gates.get(usize::from(*place)) else { continue };
+            if gate.rules.len() > 1 {
+                gate.open(window, numbers, candidates, rules);
+            } else if gate.is_open(window, numbers) {
+                let is_of_it = |rule: &&u32| self.of.get(**rule as usize) == Some(place);
+                rules.extend(candidates.iter().filter(is_of_it));
+            }
+        }
+    }
 }
 
 /// The gates of rules.
@@ -79,22 +99,26 @@ impl Gate {
         }
     }
 
-    /// Adds the rules that may begin behind this, some perhaps twice.
-    pub(super) fn open(&self, window: &[u8], numbers: &mut Vec<u32>, rules: &mut Vec<u32>) {
-        let of = |number: usize| self.rules.get(number).into_iter().flatten().copied();
+    /// Whether the only context of this gate holds.
+    fn is_open(&self, window: &[u8], numbers: &mut Vec<u32>) -> bool {
         match &self.decides {
-            Decides::Alone(holds) => {
-                if holds(window) {
-                    rules.extend(of(0));
-                }
-            }
+            Decides::Alone(holds) => holds(window),
             Decides::Together(contexts) => {
                 numbers.clear();
                 contexts.holding(window, numbers);
-                for number in numbers.drain(..) {
-                    rules.extend(of(number as usize));
-                }
+                numbers.contains(&0)
             }
+        }
+    }
+
+    /// Adds those of some candidates, in order, whose context holds; some perhaps twice.
+    fn open(&self, window: &[u8], numbers: &mut Vec<u32>, candidates: &[u32], rules: &mut Vec<u32>) {
+        let Decides::Together(contexts) = &self.decides else { return };
+        numbers.clear();
+        contexts.holding(window, numbers);
+        for number in numbers.drain(..) {
+            let of = self.rules.get(number as usize).into_iter().flatten();
+            rules.extend(of.filter(|rule| candidates.binary_search(rule).is_ok()));
         }
     }
 }

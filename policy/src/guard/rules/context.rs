@@ -31,6 +31,8 @@ pub enum Context {
     NotBehind(&'static [&'static str]),
     /// Where a value stands: see [`VALUE`].
     Value,
+    /// Not in the middle of a word: behind no letter, but for that of an escape (`\n`).
+    Apart,
     /// What a function says of the window, and that in words.
     Other(&'static str, fn(&[u8]) -> bool),
 }
@@ -50,6 +52,7 @@ impl Context {
             Self::Behind(ends) => ends.iter().any(|end| ends_with(window, end.as_bytes())),
             Self::NotBehind(ends) => !ends.iter().any(|end| ends_with(window, end.as_bytes())),
             Self::Value => stands_as_value(window),
+            Self::Apart => stands_apart(window),
             Self::Other(_, holds) => holds(window),
         }
     }
@@ -62,6 +65,14 @@ pub(super) fn ends_with(text: &[u8], end: &[u8]) -> bool {
 /// Where a word begins in a text, in any case of ASCII.
 fn occurrences<'t>(text: &'t [u8], word: &'t [u8]) -> impl Iterator<Item = usize> + 't {
     text.windows(word.len().max(1)).enumerate().filter(|(_, part)| part.eq_ignore_ascii_case(word)).map(|(at, _)| at)
+}
+
+fn stands_apart(window: &[u8]) -> bool {
+    match window {
+        [.., b'\\', b'n' | b'r' | b't'] => true,
+        [.., last] => !last.is_ascii_alphabetic(),
+        [] => true,
+    }
 }
 
 /// Words of names to which values are assigned that nobody should see.
@@ -270,6 +281,16 @@ mod tests {
             "(",
         ] {
             assert!(!VALUE.holds(before.as_bytes()), "{before}");
+        }
+    }
+
+    #[test]
+    fn what_stands_apart_is_no_part_of_a_word() {
+        for before in ["", " ", "=", "x_", "7", "日", "a\\n", "\\t", "é"] {
+            assert!(Context::Apart.holds(before.as_bytes()), "{before}");
+        }
+        for before in ["a", "in", "\\x", "task", "N"] {
+            assert!(!Context::Apart.holds(before.as_bytes()), "{before}");
         }
     }
 

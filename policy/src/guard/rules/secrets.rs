@@ -27,8 +27,8 @@ pub(super) static RULES: &[&[Rule]] = &[
     generic::RULES,
 ];
 
-/// A credential that is known by how it begins. What stands right beside it does not matter: text that was pasted together
-/// is no reason to let it through.
+/// A credential that is known by how it begins. What stands right beside it does not matter, but for a letter before it, lest
+/// prose be held back wherever a word ends as one begins: text that was pasted together is no reason to let it through.
 const fn token(
     provider: &'static str,
     id: &'static str,
@@ -39,6 +39,7 @@ const fn token(
 ) -> Rule {
     Rule::new(Set::Secrets, provider, id, title, body, finds, leaves)
         .edges(Edge::Open, Edge::Open)
+        .context(Context::Apart)
         .check(Check::Entropy(30))
 }
 

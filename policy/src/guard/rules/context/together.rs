@@ -8,7 +8,7 @@ use foldhash::HashMap;
 use super::{
     super::{Rule, all},
     Context, NAME_BYTES_MAX, VALUE_NAMES, begins_a_word, is_between, may_precede_value, name_assigned_to,
-    stands_alone_at, stands_in_place_of_value,
+    stands_alone_at, stands_apart, stands_in_place_of_value,
 };
 use crate::guard::engine::{Check, Contexts, Lead};
 
@@ -26,6 +26,7 @@ impl Context {
                 Lead::Context(Arc::new(move |window: &[u8]| context.holds(window)))
             }
             Self::Value => Lead::OneOf(KNOWN.value.clone(), 0),
+            Self::Apart => Lead::OneOf(KNOWN.apart.clone(), 0),
             Self::Other(what, holds) => {
                 let shared = KNOWN.others.get(what).cloned();
                 Lead::Context(shared.unwrap_or_else(|| Arc::new(move |window: &[u8]| holds(window))))
@@ -40,6 +41,7 @@ struct Known {
     assigned: Arc<Assigned>,
     behind: Arc<Behind>,
     value: Arc<Value>,
+    apart: Arc<Apart>,
     /// What is decided by a function, by what it says in words.
     others: HashMap<&'static str, Check>,
 }
@@ -66,6 +68,7 @@ impl Known {
             }))),
             behind: Arc::new(Behind::of(numbered())),
             value: Arc::new(Value(Assigned(Words::new(VALUE_NAMES.iter().map(|name| (0, *name)))))),
+            apart: Arc::new(Apart),
             others: others.collect(),
         }
     }
@@ -150,6 +153,20 @@ impl Contexts for Value {
             holding.push(0);
         } else {
             self.0.holding(window, holding);
+        }
+    }
+}
+
+struct Apart;
+
+impl Contexts for Apart {
+    fn may_follow(&self, last: Option<u8>) -> bool {
+        last.is_none_or(|last| !last.is_ascii_alphabetic() || matches!(last, b'n' | b'r' | b't'))
+    }
+
+    fn holding(&self, window: &[u8], holding: &mut Vec<u32>) {
+        if stands_apart(window) {
+            holding.push(0);
         }
     }
 }
