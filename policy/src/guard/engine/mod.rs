@@ -6,8 +6,8 @@
 //! those inside or across others; nothing depends on which was looked for first.
 //! - **Mask.** Matches that share a byte make one span; those that merely touch do not. One replacement stands for a span:
 //!   that of the match that begins first, of these the one that ends first, of these the first in the order of rules.
-//! - **Block.** The first match to end (of these, the one that began first) ends the stream. What had not been passed on by
-//!   then never is, and no byte of the match had been.
+//! - **Block.** The first match to end ends the stream; of several that end together, one that needs to see no further byte,
+//!   then the one that began first. What had not been passed on by then never is, and no byte of the match had been.
 //! - **Flag.** The match is told, and changes nothing.
 //! - **Findings**, for all three: matches of one rule that share a byte are one finding.
 //!
