@@ -2,18 +2,23 @@
 
 use std::collections::VecDeque;
 
-use foldhash::{HashSet, HashSetExt as _};
+use foldhash::HashMap;
 
 use super::{
     Engine, Filter, Output, Selection,
     selection::{ALIVE, HOLDS},
-    table::State,
+    table::{DEAD, State},
 };
 
 /// States that are looked at.
 const STATES_MAX: usize = 8192;
-/// Continuations that are tried: a checksum does not like most of them.
-const TRIES_MAX: usize = 256;
+/// Ways to one of them that are tried: more than there are letters and digits.
+const WAYS_MAX: usize = 40;
+/// Continuations that are tried.
+const TRIES_MAX: usize = 4096;
+/// Of these, those that only one rule would match: a checksum does not like most of them. Where one rule likes none, others are
+/// tried nevertheless.
+const TRIES_OF_RULE_MAX: usize = 1024;
 /// What people read first, in an order in which no two steps look alike: entropy is asked for, too.
 const ORDER: &[u8] = b"4k7q1w9e2r5t8y3u6i0opasdfghjlzxcvbnmQWERTYUIOPASDFGHJKLZXCVBNM-._@/: ";
 const STEP: usize = 11;
@@ -50,41 +55,45 @@ struct Search<'s> {
 }
 
 impl Search<'_> {
-    /// Breadth first, so that what is shown is short.
+    /// Breadth first, so that what is shown is short. Each state goes on from one way to it only, but several ways to it are
+    /// tried: of the numbers that differ in their last digit, a checksum likes one.
     fn run(&self, filter: &Filter, from: State) -> Option<Witness> {
-        let mut seen = HashSet::new();
-        seen.insert(from);
+        let (mut ways, mut tries) = (HashMap::from_iter([(from, 1)]), Tries::default());
         let mut queue = VecDeque::from([(from, Vec::new())]);
-        let mut tries = 0;
-        while let Some((state, path)) = queue.pop_front() {
-            if self.matches_before(state, None)
-                && let Some(witness) = self.confirmed(filter, &path)
-            {
-                return Some(witness);
-            }
-            // What matches here whatever follows but a few need not be tried with all of them.
-            let mut is_tried = false;
+        let mut found = self.tried(filter, from, &[], &mut tries);
+        while let Some((state, path)) = queue.pop_front().filter(|_| found.is_none() && tries.all < TRIES_MAX) {
             for byte in bytes(path.len()) {
                 let next = self.step(state, byte);
-                let longer = || [path.as_slice(), &[byte]].concat();
-                let matches_here = !is_tried && self.matches_before(state, Some(byte));
-                is_tried |= matches_here;
-                if matches_here || self.matches(next) {
-                    tries += 1;
-                    if let Some(witness) = self.confirmed(filter, &longer()) {
-                        return Some(witness);
-                    }
-                    if tries > TRIES_MAX {
-                        return None;
-                    }
+                let ways = if ways.len() < STATES_MAX { ways.entry(next).or_insert(0) } else { continue };
+                *ways += 1;
+                if next == DEAD || *ways > WAYS_MAX {
+                    continue;
                 }
-                let is_alive = self.selection.traits(next) & (ALIVE | HOLDS) == ALIVE | HOLDS;
-                if is_alive && seen.len() < STATES_MAX && seen.insert(next) {
-                    queue.push_back((next, longer()));
+                let longer = [path.as_slice(), &[byte]].concat();
+                found = found.or_else(|| self.tried(filter, next, &longer, &mut tries));
+                if *ways == 1 && self.selection.traits(next) & (ALIVE | HOLDS) == ALIVE | HOLDS {
+                    queue.push_back((next, longer));
                 }
             }
         }
-        None
+        found
+    }
+
+    /// What matches in this state, which these bytes lead to: as it is, or with the first byte behind it that will do.
+    fn tried(&self, filter: &Filter, state: State, path: &[u8], tries: &mut Tries) -> Option<Witness> {
+        if tries.may(self.matching_before(state, None)) {
+            let witness = self.confirmed(filter, path);
+            if witness.is_some() {
+                return witness;
+            }
+        }
+        let table = self.engine.table();
+        if !table.sets.rules(table.knowledge(state).pending).iter().any(|rule| tries.has_left(*rule)) {
+            return None;
+        }
+        let byte = bytes(path.len()).find(|byte| self.matching_before(state, Some(*byte)).next().is_some())?;
+        let may = tries.may(self.matching_before(state, Some(byte)));
+        may.then(|| self.confirmed(filter, &[path, &[byte]].concat())).flatten()
     }
 
     /// What a filter says that sees all of it. Nothing is believed that does not happen.
@@ -104,26 +113,46 @@ impl Search<'_> {
         self.engine.table().step(state, byte)
     }
 
-    /// Whether a rule has matched in this state if this follows, or the end.
-    fn matches_before(&self, state: State, byte: Option<u8>) -> bool {
+    /// Rules that have matched in this state if this follows, or the end.
+    fn matching_before(&self, state: State, byte: Option<u8>) -> impl Iterator<Item = u32> {
+        let ahead = self.engine.table().ahead(state, byte).iter().copied().filter(|rule| self.holds(*rule));
+        ahead.chain(self.matching(state).filter(move |_| byte.is_none()))
+    }
+
+    /// Rules that have matched in this state, whatever follows.
+    fn matching(&self, state: State) -> impl Iterator<Item = u32> {
         let table = self.engine.table();
-        let known = table.knowledge(state);
-        table.ahead(state, byte).iter().any(|rule| self.holds(*rule)) || byte.is_none() && self.has(known.sure)
-    }
-
-    /// Whether a rule has matched in this state, whatever follows.
-    fn matches(&self, state: State) -> bool {
-        self.has(self.engine.table().knowledge(state).sure)
-    }
-
-    fn has(&self, set: u32) -> bool {
-        self.engine.table().sets.rules(set).iter().any(|rule| self.holds(*rule))
+        table.sets.rules(table.knowledge(state).sure).iter().copied().filter(|rule| self.holds(*rule))
     }
 
     /// Whether bytes wait for this rule.
     fn holds(&self, rule: u32) -> bool {
         let action = self.engine.rules().get(rule as usize).map(|rule| &rule.action);
         self.selection.counts(rule) && !matches!(action, None | Some(super::Action::Flag))
+    }
+}
+
+/// How often has been tried.
+#[derive(Default)]
+struct Tries {
+    all: usize,
+    of: HashMap<u32, usize>,
+}
+
+impl Tries {
+    /// Whether what would match these rules may be tried, which counts as such.
+    fn may(&mut self, rules: impl Iterator<Item = u32>) -> bool {
+        let mut may = false;
+        for rule in rules {
+            may |= self.has_left(rule);
+            *self.of.entry(rule).or_default() += 1;
+        }
+        self.all += usize::from(may);
+        may
+    }
+
+    fn has_left(&self, rule: u32) -> bool {
+        self.of.get(&rule).is_none_or(|tries| *tries < TRIES_OF_RULE_MAX)
     }
 }
 
