@@ -12,7 +12,7 @@ mod properties;
 mod witnesses;
 
 /// What comes out for one byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Fate {
     Pass,
     /// It is the first of a span, which is labelled by this rule.
