@@ -138,6 +138,16 @@ train-guard *ARGS:
 measure-guard PART="foreign" *ARGS:
     cargo run --release --package portcullis-tests --bin train-guard -- measure --part {{ PART }} {{ ARGS }}
 
+# Train the head of the embedding stage anew from what `just train-guard` laid out, and measure it.
+train-embedding *ARGS:
+    tests/setup/install embedding
+    cargo run --package portcullis-embedding --features embedding --bin train-embedding -- {{ ARGS }}
+
+# The embedding stage with the real weights (91 MB below .cache/): its numbers, its judgement, its refusals.
+real-embedding *ARGS:
+    tests/setup/install embedding
+    cargo test --package portcullis-embedding --features embedding -- {{ ARGS }}
+
 # Build the container image.
 image TAG="portcullis:dev":
     docker build --file deploy/Dockerfile --tag {{ TAG }} .

@@ -8,10 +8,16 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 use portcullis_policy::guard::{
     engine::Finding,
-    injection::Scorer,
+    injection::{
+        Scorer,
+        embedding::{DOUBT_FROM, EMBEDDED_TEXTS_MAX},
+    },
     lanes::document::{Edit, Place, Screener, Settings},
     placeholders::{ConversationKey, Placeholders, Values},
-    screen::{By, Detector, Direction, Guardrails, Reaction, Scratch, Speaker, Stage, Thresholds, Whole},
+    screen::{
+        By, Detector, Direction, Guardrails, OnError, Reaction, Scratch, SecondOpinion, Speaker, Stage, Thresholds,
+        Whole,
+    },
 };
 
 use super::{
@@ -73,9 +79,10 @@ pub(super) enum No {
     Unreadable(Unreadable),
 }
 
-/// Screens a document, a large one beside the worker.
+/// Screens a document, beside the worker if it is large or may need a second opinion.
 pub(super) async fn screen(job: Job, scratch: &std::cell::RefCell<Scratch>) -> Result<Done, Panicked> {
-    if job.body.len() <= INLINE_BYTES_MAX {
+    // A second opinion takes milliseconds.
+    if job.body.len() <= INLINE_BYTES_MAX && !job.direction().stages.iter().any(has_second_opinion) {
         return contained(|| run(&job, &mut scratch.borrow_mut()));
     }
     let beside = tokio::task::spawn_blocking(move || contained(|| run(&job, &mut Scratch::default())));
@@ -204,28 +211,43 @@ pub(super) fn refuses(stage: &Stage) -> bool {
     stage.reaction == Reaction::Block && !stage.is_shadow
 }
 
+/// Whether a stage asks an embedding model about what is in doubt.
+pub(super) fn has_second_opinion(stage: &Stage) -> bool {
+    matches!(stage.detector, Detector::Injection(_, Some(_)))
+}
+
 /// Scores what is said, text by text, and message by message where one is said in several.
 fn score(direction: &Direction, content: &Content<'_>, found: &mut Vec<(usize, Arc<str>)>) {
     let stages = direction.stages.iter().enumerate();
-    let scoring: Vec<(usize, &Stage, Thresholds)> = stages
-        .filter_map(|(place, stage)| match stage.detector {
-            Detector::Injection(thresholds) => Some((place, stage, thresholds)),
+    let scoring: Vec<(usize, &Stage, Thresholds, Option<&SecondOpinion>)> = stages
+        .filter_map(|(place, stage)| match &stage.detector {
+            Detector::Injection(thresholds, second) => Some((place, stage, *thresholds, second.as_ref())),
             _ => None,
         })
         .collect();
     if scoring.is_empty() {
         return;
     }
+    let mut embedded = 0;
     let joined = content.joined();
     let joined = joined.iter().map(|(place, text)| (*place, text.as_str()));
     for (place, text) in content.texts().into_iter().chain(joined) {
         let Some(source) = place.speaker.source() else { continue };
         let mut value = None;
-        for (stage, by, thresholds) in &scoring {
+        for (stage, by, thresholds, second) in &scoring {
             if by.speakers.has(place.speaker) {
                 let value = *value.get_or_insert_with(|| Scorer::shipped().score(text, source).value);
                 if value >= thresholds.of(source) {
                     found.push((*stage, "prompt-injection".into()));
+                } else if let Some(second) = second
+                    && value >= DOUBT_FROM
+                {
+                    embedded += 1;
+                    let value =
+                        if embedded > EMBEDDED_TEXTS_MAX { None } else { second.model.score(text, source).ok() };
+                    if value.map_or(by.on_error == OnError::Block, |value| value >= second.threshold) {
+                        found.push((*stage, "prompt-injection-embedding".into()));
+                    }
                 }
             }
         }

@@ -270,9 +270,11 @@ impl Guarded {
     }
 
     /// Judges the messages of a stream as they pass. Answers begin before the last of them has come, so that placeholders
-    /// could not be taken back: what would be one is masked for good. Guards elsewhere cannot be asked here.
+    /// could not be taken back: what would be one is masked for good. Guards elsewhere and embedding models cannot be
+    /// asked here.
     fn calls(&self, outbound: &mut Outbound<'_>) -> Result<(), Refusal> {
-        if !self.asked(Way::Input).is_empty() {
+        let second_opinion = self.guardrails.input.stages.iter().any(document::has_second_opinion);
+        if second_opinion || !self.asked(Way::Input).is_empty() {
             self.unscreened("guard_on_stream")?;
         }
         let (guardrails, tally) = (self.guardrails.clone(), self.tally.clone());

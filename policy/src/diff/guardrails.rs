@@ -53,7 +53,10 @@ fn said(stage: &Stage) -> String {
     let Stage { detector, reaction, speakers, is_shadow, on_error, .. } = stage;
     let detector = match detector {
         Detector::Patterns => String::new(),
-        Detector::Injection(thresholds) => format!("{thresholds:?}"),
+        Detector::Injection(thresholds, second) => {
+            let second = second.as_ref().map(|second| (&second.folder, second.threshold));
+            format!("{thresholds:?} {second:?}")
+        }
         Detector::Service(service) => format!("{service:?} {:?}", service.credential.as_ref().map(|secret| &secret.0)),
     };
     format!("{detector} {reaction:?} {speakers:?} {is_shadow} {on_error:?}")

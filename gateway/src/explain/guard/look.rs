@@ -101,7 +101,7 @@ fn stage_said(stage: &Stage, speaker: Speaker, text: &str, found: Vec<Found>) ->
     let looks = match &stage.detector {
         _ if !stage.speakers.has(speaker) => Looks::Elsewhere,
         Detector::Patterns => Looks::Patterns(found),
-        Detector::Injection(thresholds) => speaker.source().map_or(Looks::Elsewhere, |source| {
+        Detector::Injection(thresholds, _) => speaker.source().map_or(Looks::Elsewhere, |source| {
             let explanation = Scorer::shipped().explain(text, source);
             Looks::Score(Box::new(Scored { explanation, counts_from: thresholds.of(source) }))
         }),

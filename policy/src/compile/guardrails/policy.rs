@@ -1,6 +1,6 @@
 //! One GuardrailPolicy, on its own: its stages, what is wrong with them, and what they cost.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use super::{
     engines,
@@ -22,7 +22,11 @@ use crate::{
     },
     guard::{
         engine::{Action, Unusable},
-        screen::{Detector, OnError, Reaction, Speaker, Speakers, Stage, Tell, Thresholds, UnknownFields, Unscreened},
+        injection::embedding::{EmbeddingModel, NotLoaded},
+        screen::{
+            Detector, OnError, Reaction, SecondOpinion, Speaker, Speakers, Stage, Tell, Thresholds, UnknownFields,
+            Unscreened,
+        },
     },
 };
 
@@ -266,7 +270,15 @@ fn stage(
     let told = draft.diagnostics.len();
     let rules = rules::drafts(way, rule, path, &action, draft);
     let detector = match rule {
-        GuardrailRule { prompt_injection: Some(injection), .. } => Detector::Injection(thresholds(injection)),
+        GuardrailRule { prompt_injection: Some(injection), .. } => {
+            let second = match &injection.embedding {
+                None => None,
+                Some(embedding) => {
+                    Some(second_opinion(embedding, &format!("{path}.promptInjection.embedding"), draft)?)
+                }
+            };
+            Detector::Injection(thresholds(injection), second)
+        }
         GuardrailRule { service: Some(service), .. } => {
             Detector::Service(Arc::new(service::compile(service, &format!("{path}.service"), draft)?))
         }
@@ -330,6 +342,40 @@ fn thresholds(injection: &PromptInjection) -> Thresholds {
         user: injection.threshold as f32,
         tool: or_all(injection.tool),
         retrieved: or_all(injection.retrieved),
+    }
+}
+
+/// The model of a folder. A document whose model cannot be asked is refused: a guard would be missing.
+#[expect(clippy::cast_possible_truncation, reason = "from 0 to 1, and a score has no more digits")]
+fn second_opinion(spec: &ours::InjectionEmbedding, path: &str, draft: &mut Draft<'_, '_>) -> Option<SecondOpinion> {
+    let at = format!("{path}.model");
+    let folder = Path::new(&spec.model);
+    if !folder.is_absolute() {
+        draft.fail(
+            "invalid-value",
+            &at,
+            format!("`{}` is not a path from the root", spec.model),
+            "relative to what?",
+            "",
+        );
+        return None;
+    }
+    match EmbeddingModel::load(folder) {
+        Ok(model) => {
+            let threshold = spec.threshold.map_or_else(|| model.threshold(), |threshold| threshold as f32);
+            Some(SecondOpinion { folder: folder.into(), model, threshold })
+        }
+        Err(error @ NotLoaded::NotBuilt) => {
+            let help =
+                "build it with `cargo build --release --bin portcullis --features embedding`, or leave `embedding` out";
+            draft.fail("not-built", path, error.to_string(), "nobody could be asked", help);
+            None
+        }
+        Err(error) => {
+            let help = "`just real-embedding` shows where the files come from";
+            draft.fail("unusable-model", &at, error.to_string(), "not a model that can be asked", help);
+            None
+        }
     }
 }
 

@@ -190,8 +190,19 @@ fn thresholds_are_those_of_the_document() {
     let rules = "  input: [{name: injection, promptInjection: {threshold: 0.9, tool: 0.5}, action: StripTools}]\n";
     let guardrails = of(&snapshot(&[policy("own", ROUTE, rules)]), "chat").unwrap();
     let [stage] = guardrails.input.stages.as_slice() else { panic!("{:?}", guardrails.input.stages) };
-    let Detector::Injection(thresholds) = &stage.detector else { panic!("{stage:?}") };
+    let Detector::Injection(thresholds, None) = &stage.detector else { panic!("{stage:?}") };
     assert_eq!(Source::ALL.map(|source| thresholds.of(source)), [0.9, 0.5, 0.9]);
+}
+
+#[cfg(not(feature = "embedding"))]
+#[test]
+fn an_embedding_that_this_build_cannot_make_is_refused_and_not_left_out() {
+    let rules = "  input: [{name: injection, promptInjection: {threshold: 0.9, embedding: {model: /srv/minilm}}, \
+                 action: Block}]\n";
+    let documents = format!("{ROUTES}{}", policy("own", ROUTE, rules));
+    let report = check_sources(&Sources::of_text("test.yaml", &documents));
+    let told = report.diagnostics.iter().find(|told| told.code == "not-built").unwrap();
+    assert!(told.help.as_ref().is_some_and(|help| help.contains("--features embedding")), "{told:?}");
 }
 
 #[test]

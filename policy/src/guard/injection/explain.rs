@@ -32,10 +32,26 @@ pub struct Gram {
     pub weight: f32,
 }
 
+/// The window that decides a score, in the reading that undid its disguise.
+#[derive(Debug, Clone)]
+pub struct Decisive {
+    /// How far the model leans to calling it an attack.
+    pub margin: f32,
+    /// Its words, as they were read.
+    pub window: String,
+}
+
 impl Scorer {
     /// Scores a text and says why.
     pub fn explain(&self, text: &str, source: Source) -> Explanation {
         let score = self.score(text, source);
+        let window = self.decisive(text).window;
+        let grams = self.heaviest(&window);
+        Explanation { score, threshold: self.threshold(source), window, grams }
+    }
+
+    /// The window that decides a score.
+    pub fn decisive(&self, text: &str) -> Decisive {
         let mut sums = Sums::default();
         let mut most: Option<(f32, String)> = None;
         for block in blocks(text) {
@@ -47,9 +63,10 @@ impl Scorer {
                 }
             });
         }
-        let window = most.map(|(_, window)| window).unwrap_or_default();
-        let grams = self.heaviest(&window);
-        Explanation { score, threshold: self.threshold(source), window, grams }
+        most.map_or_else(
+            || Decisive { margin: self.model.none(), window: String::new() },
+            |(margin, window)| Decisive { margin, window },
+        )
     }
 
     fn heaviest(&self, window: &str) -> Vec<Gram> {

@@ -6,8 +6,9 @@
 //!
 //! A text is [`normalise()`]d, read in whatever ways undo a disguise ([`views`]), cut to [`grams`] and summed by the [`model`]. The
 //! reading and the window that say most decide. The recipe that trains the model is `just train-guard`, and what it was trained
-//! on is written beside it, in `model.txt`.
+//! on is written beside it, in `model.txt`. Who can afford milliseconds has a second opinion on what is in doubt: [`embedding`].
 
+pub mod embedding;
 mod explain;
 pub mod grams;
 mod letters;
@@ -20,7 +21,7 @@ mod words;
 
 use std::{cell::RefCell, sync::OnceLock};
 
-pub use explain::{Explanation, Gram};
+pub use explain::{Decisive, Explanation, Gram};
 use model::{Model, NotAModel, Sums};
 pub use normalise::{Normal, Signal, Signals, normalise};
 pub use views::View;
@@ -118,6 +119,11 @@ impl Scorer {
     /// The margin of the reading that leans most: what the trainer calibrates.
     pub fn margin(&self, text: &str) -> f32 {
         SUMS.with_borrow_mut(|sums| self.lean(text, sums)).margin
+    }
+
+    /// The log-odds that a margin comes to.
+    pub fn log_odds(&self, margin: f32, source: Source) -> f32 {
+        self.model.log_odds(margin, source as usize)
     }
 
     fn lean(&self, text: &str, sums: &mut Sums) -> Leaning {

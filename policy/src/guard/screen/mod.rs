@@ -6,11 +6,11 @@
 mod text;
 mod whole;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{
     engine::{Action, Engine, Rule, Selection, Unusable},
-    injection::Source,
+    injection::{Source, embedding::EmbeddingModel},
 };
 use crate::snapshot::{DocumentId, SecretBytes};
 
@@ -210,8 +210,8 @@ pub struct Stage {
 pub enum Detector {
     /// With rules of the direction's engine.
     Patterns,
-    /// With the score for injected instructions.
-    Injection(Thresholds),
+    /// With the score for injected instructions, and a second opinion on what is in doubt.
+    Injection(Thresholds, Option<SecondOpinion>),
     /// By asking somebody else.
     Service(Arc<Service>),
 }
@@ -236,6 +236,17 @@ impl Thresholds {
             Source::Retrieved => self.retrieved,
         }
     }
+}
+
+/// Who is asked about texts whose score is below the threshold and in doubt.
+#[derive(Debug, Clone)]
+pub struct SecondOpinion {
+    /// Where the model came from.
+    pub folder: Arc<Path>,
+    /// The model.
+    pub model: Arc<EmbeddingModel>,
+    /// From which score of the model on a text counts as an injection.
+    pub threshold: f32,
 }
 
 /// A guard elsewhere.

@@ -92,6 +92,19 @@ pub struct PromptInjection {
     /// For what was looked up; `threshold` when not said.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub retrieved: Option<f64>,
+    /// A second opinion on texts whose score is in doubt, of a build with the feature `embedding`; none when not said.
+    pub embedding: Option<InjectionEmbedding>,
+}}
+
+object! {
+/// A second opinion, of the meaning of a text's sentences. It takes milliseconds.
+pub struct InjectionEmbedding {
+    /// The folder with `model.safetensors` and `vocab.txt` of all-MiniLM-L6-v2, from the root.
+    #[schemars(extend("pattern" = "^/"))]
+    pub model: String,
+    /// From 0 to 1; what it was trained with when not said.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub threshold: Option<f64>,
 }}
 
 object! {
