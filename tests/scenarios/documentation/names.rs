@@ -48,6 +48,17 @@ spec:
     audiences: [llm]
     introspection: {endpoint: 'https://127.0.0.1:1/ask', clientId: gateway, clientSecret: {file: sso.secret}}
 ---
+# One guard finds something, another does not answer.
+apiVersion: portcullis.dev/v1alpha1
+kind: GuardrailPolicy
+metadata: {name: models}
+spec:
+  targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: models}]
+  unscreened: Pass
+  input:
+  - {name: greetings, words: [hi], action: Flag}
+  - {name: nobody, service: {kind: webhook, url: 'http://127.0.0.1:1'}, action: Block, onError: Pass}
+---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: models}
@@ -215,7 +226,7 @@ fn codes_in(code: &str) -> BTreeSet<String> {
 }
 
 fn is_code(word: &str) -> bool {
-    let single = ["internal", "misdirected"];
+    let single = ["internal", "misdirected", "unscreenable"];
     let plain = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     plain && (word.contains('_') || single.contains(&word))
 }

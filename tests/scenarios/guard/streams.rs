@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{ADDRESS, CHAT, MASKS, guarded, policy, post};
-use crate::edge::{Edge, Puppet, http_route, inference_backend, request, to_inference};
+use crate::edge::{Edge, Puppet, http_route, inference_backend, request, to_inference, together};
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 const ASK: &str = r#"{"model": "m", "stream": true, "messages": []}"#;
@@ -120,8 +120,12 @@ async fn a_block_ends_the_stream_and_the_backends_work() {
 }
 
 async fn guarded_by(puppet: &Puppet) -> Edge {
+    Edge::start(&guarded_documents(puppet, MASKS)).await
+}
+
+fn guarded_documents(puppet: &Puppet, guards: &str) -> [String; 3] {
     let route = http_route("all", &format!("rules: [{{backendRefs: [{}]}}]", to_inference("llm")));
-    Edge::start(&[inference_backend("llm", "openai", puppet.address(), ""), route, policy(MASKS)]).await
+    [inference_backend("llm", "openai", puppet.address(), ""), route, policy(guards)]
 }
 
 /// The gateway closes the connection: its backend need not go on.
@@ -179,6 +183,36 @@ async fn a_client_that_hangs_up_takes_what_is_held_with_it() {
         }
     };
     timeout(PATIENCE, cancelled).await.expect("the exchange is closed once");
+}
+
+/// C9: other documents in the middle of a stream are for those that begin after them.
+#[tokio::test]
+async fn a_stream_keeps_the_guards_that_it_began_with() {
+    let puppet = Puppet::start().await;
+    let edge = guarded_by(&puppet).await;
+    let mut client = edge.client().await;
+    client.send(request("POST", "llm.test", CHAT, super::JSON, ASK)).await;
+    let (_, mut backend) = puppet.request().await;
+    backend.write_all(&[HEAD.as_bytes(), &framed(&delta("Write to eve@co"))].concat()).await.unwrap();
+    client.head().await;
+    let others = guarded_documents(&puppet, "output: [{name: names, words: [heron], action: Flag}]");
+    edge.gateway.rewrite(&together(&others)).await;
+    let rest = [framed(&delta("rp.example today.")), framed(STOP), b"0\r\n\r\n".to_vec()].concat();
+    backend.write_all(&rest).await.unwrap();
+    let mut body = String::new();
+    let reading = async {
+        while !body.contains("[DONE]") {
+            body.push_str(&String::from_utf8_lossy(&client.read().await.unwrap()));
+        }
+    };
+    timeout(PATIENCE, reading).await.expect("the stream ends");
+    assert!(!body.contains("eve@") && body.contains("[personal]"), "{body}");
+    drop(backend);
+    let asking = tokio::spawn(async move { post(&edge, CHAT, ASK).await });
+    let (_, mut backend) = puppet.request().await;
+    backend.write_all(&[HEAD.as_bytes(), &framed(&delta(ADDRESS)), &rest].concat()).await.unwrap();
+    let got = asking.await.unwrap().text();
+    assert!(got.contains(ADDRESS), "the next one has the new guards: {got}");
 }
 
 #[tokio::test]

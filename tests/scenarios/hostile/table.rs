@@ -13,6 +13,8 @@ const IDENTITY_ROWS: [&str; 32] = [
     "A19", "A31", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B10", "B11", "B12", "B13", "B14", "B15",
     "B16", "B17", "B18", "B19", "B20", "B21", "B22", "B23", "B24", "B25", "B26", "B32", "B35", "B36", "B37",
 ];
+/// Every row that comes with guardrails.
+const GUARD_ROWS: [&str; 9] = ["C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9"];
 
 fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -44,7 +46,7 @@ fn every_row_names_tests_that_exist() {
         .map(|line| line.trim_end_matches('|').split(" | ").map(str::trim).collect())
         .collect();
     let mut missing = Vec::new();
-    for row in EDGE_ROWS.into_iter().chain(MORE_EDGE_ROWS).chain(IDENTITY_ROWS) {
+    for row in EDGE_ROWS.into_iter().chain(MORE_EDGE_ROWS).chain(IDENTITY_ROWS).chain(GUARD_ROWS) {
         let named: Vec<&str> = rows
             .iter()
             .filter(|cells| cells.first() == Some(&row))
