@@ -112,7 +112,7 @@ impl<'d> GuardrailRules<'d> {
             unknown_fields: drafts
                 .iter()
                 .map(|draft| draft.unknown_fields())
-                .max_by_key(strictness)
+                .max_by_key(|word| strictness(*word))
                 .unwrap_or_default(),
             unscreened: if drafts.iter().any(|draft| draft.unscreened() == Unscreened::Refuse) {
                 Unscreened::Refuse
@@ -124,7 +124,7 @@ impl<'d> GuardrailRules<'d> {
     }
 }
 
-fn strictness(word: &UnknownFields) -> u8 {
+fn strictness(word: UnknownFields) -> u8 {
     match word {
         UnknownFields::Pass => 0,
         UnknownFields::Scan => 1,

@@ -69,5 +69,7 @@ fn rules(direction: &Direction, stage: usize) -> String {
         .iter()
         .enumerate()
         .filter(|(place, _)| direction.origin(*place).is_some_and(|origin| origin.stage == stage));
-    of_stage.map(|(_, rule)| format!(" {} {} {:?}", rule.id, rule.pattern, rule.action)).collect()
+    let told: Vec<String> =
+        of_stage.map(|(_, rule)| format!("{} {} {:?}", rule.id, rule.pattern, rule.action)).collect();
+    told.join(" ")
 }

@@ -229,7 +229,7 @@ fn check_action(way: Way, rule: &GuardrailRule, path: &str, draft: &mut Draft<'_
             );
         }
         (Way::Output, StripTools) => {
-            fail("tools are offered on the way in", "write `StripTools` for a rule of `input`")
+            fail("tools are offered on the way in", "write `StripTools` for a rule of `input`");
         }
         (_, Mask | Tokenize) if rule.prompt_injection.is_some() => {
             fail("a score is of a whole text, of which no part can be taken", "write `Block`, `StripTools` or `Flag`");

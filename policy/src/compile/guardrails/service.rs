@@ -47,7 +47,7 @@ pub(super) fn compile(spec: &ours::GuardService, path: &str, draft: &mut Draft<'
             help,
         );
     }
-    let authorities_pem = authorities(spec, path, draft)?;
+    let authorities = authorities(spec, path, draft)?;
     let credential = match &spec.credential_ref {
         None => None,
         Some(reference) => Some(credential(reference, &format!("{path}.credentialRef"), draft)?),
@@ -58,7 +58,7 @@ pub(super) fn compile(spec: &ours::GuardService, path: &str, draft: &mut Draft<'
         config: spec.config.as_deref().map(arc),
         model: spec.model.as_deref().map(arc),
         timeout,
-        authorities_pem,
+        authorities_pem: (!authorities.is_empty()).then_some(authorities),
         credential,
         window_bytes: spec.window_bytes.unwrap_or(WINDOW_BYTES_DEFAULT) as usize,
     })
@@ -121,12 +121,8 @@ fn check_privacy(spec: &ours::GuardService, path: &str, draft: &mut Draft<'_, '_
     }
 }
 
-/// `None`: a reference leads nowhere, and has been told of.
-fn authorities(
-    spec: &ours::GuardService,
-    path: &str,
-    draft: &mut Draft<'_, '_>,
-) -> Option<Option<Vec<std::sync::Arc<[u8]>>>> {
+/// Whose certificates are trusted; none: the system's. `None`: a reference leads nowhere, and has been told of.
+fn authorities(spec: &ours::GuardService, path: &str, draft: &mut Draft<'_, '_>) -> Option<Vec<std::sync::Arc<[u8]>>> {
     let mut authorities = Vec::with_capacity(spec.ca_certificate_refs.len());
     for (index, reference) in spec.ca_certificate_refs.iter().enumerate() {
         let at = format!("{path}.caCertificateRefs[{index}]");
@@ -143,7 +139,7 @@ fn authorities(
             }
         }
     }
-    Some((!authorities.is_empty()).then_some(authorities))
+    Some(authorities)
 }
 
 fn credential(

@@ -14,10 +14,13 @@ use crate::{
 
 const TARGETS: [&str; 3] = ["Gateway", "HTTPRoute", "GRPCRoute"];
 
+/// Kind, namespace and name.
+type Target<'d> = (&'d str, &'d str, &'d str);
+
 /// Policies, by their place, and the rule of a route that each is for.
 #[derive(Default)]
 pub(super) struct Targets<'d> {
-    by_target: HashMap<(&'d str, &'d str, &'d str), Vec<(usize, Option<&'d str>)>>,
+    by_target: HashMap<Target<'d>, Vec<(usize, Option<&'d str>)>>,
 }
 
 impl<'d> Targets<'d> {

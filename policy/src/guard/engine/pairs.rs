@@ -12,20 +12,9 @@ pub(super) struct Pairs(Box<[u64]>);
 /// Words of one half: where what stands before is part of a word, or is not.
 const HALF: usize = 256 * 256 / 64;
 
-/// What words are made of.
-static WORD: [bool; 256] = {
-    let mut word = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        word[byte] = (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_';
-        byte += 1;
-    }
-    word
-};
-
 /// Whether what stands before is part of a word.
 pub(super) fn is_in_word(before: Option<u8>) -> bool {
-    before.is_some_and(|byte| WORD.get(usize::from(byte)).copied().unwrap_or_default())
+    before.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 impl Pairs {

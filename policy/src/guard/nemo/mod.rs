@@ -175,7 +175,7 @@ impl Reader<'_> {
                 ("parallel" | "speculative_generation", _) => {}
                 ("streaming", _) if way == Way::Output => {}
                 (name, _) => {
-                    self.refuse(&format!("{path}.{name}"), value.at.start, "no rule of ours does what this says")
+                    self.refuse(&format!("{path}.{name}"), value.at.start, "no rule of ours does what this says");
                 }
             }
         }
@@ -219,7 +219,7 @@ impl Reader<'_> {
                 ("action", _) => self.refuse(&here, value.at.start, "only `reject` is what a rule does that blocks"),
                 ("yara_rules", _) => {}
                 _ => {
-                    self.refuse(&here, value.at.start, "rules in other files are not read; write them as `yara_rules`")
+                    self.refuse(&here, value.at.start, "rules in other files are not read; write them as `yara_rules`");
                 }
             }
         }

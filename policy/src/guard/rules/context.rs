@@ -114,7 +114,7 @@ fn stands_in_place_of_value(window: &[u8]) -> bool {
             let word = text.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count();
             let word = text.get(text.len() - word..).unwrap_or_default();
             let is_name = |name: &&str| word.eq_ignore_ascii_case(name.as_bytes());
-            text.last() == Some(&b'=') || matches!(word.len(), 5..=11) && VALUE_NAMES.iter().any(|name| is_name(&name))
+            text.last() == Some(&b'=') || matches!(word.len(), 5..=11) && VALUE_NAMES.iter().any(is_name)
         }
         Some(quote) if is_quote(quote) => {
             let quotes = window.iter().rev().take_while(|byte| is_quote(byte)).count();

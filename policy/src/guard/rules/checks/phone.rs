@@ -290,8 +290,13 @@ pub fn called_one(text: &[u8]) -> bool {
         && groups.len() >= 3
         && (groups.len() >= 6 || lengths.iter().take(4).all(|length| *length <= 3) || lengths.starts_with(&[1, 1]));
     let is_round = groups.len() >= 3 && groups.iter().skip(1).all(|group| *group == b"000");
-    let bracketed =
-        text.iter().filter(|byte| **byte == b'(').count() == text.iter().filter(|byte| **byte == b')').count();
+    // Every bracket has its other half.
+    let brackets = text.iter().fold(0_i32, |open, byte| match byte {
+        b'(' => open + 1,
+        b')' => open - 1,
+        _ => open,
+    });
+    let bracketed = brackets == 0;
     (7..=13).contains(&all.len()) && bracketed && !is_day && !is_address && !is_round && !all_same(&all)
 }
 
@@ -301,16 +306,16 @@ pub fn dialled(text: &[u8]) -> bool {
     let end = text.iter().position(|byte| matches!(byte, b'x' | b'X' | b'e' | b'E')).unwrap_or(text.len());
     let digits = digits(text.get(..end).unwrap_or_default());
     let planned = match (digits.as_slice(), digits.len()) {
-        // Behind the trunk prefix, in most of Europe, in Australia, India, Japan, Korea, South Africa, Turkey.
-        ([0, 1..=9, ..], 9..=12) => true,
-        // Denmark, Norway, Singapore, Hong Kong; Spain, Portugal, Poland, Czechia.
-        ([2..=9, ..], 8) | ([1..=9, ..], 9) => true,
         // A call within a city of North America.
         ([2..=9, ..], 7) => groups().eq([3, 4]),
-        // North America, India, Mexico.
-        ([2..=9, ..], 10) => true,
+        // Behind the trunk prefix, in most of Europe, in Australia, India, Japan, Korea, South Africa, Turkey.
+        ([0, 1..=9, ..], 9..=12)
+        // Denmark, Norway, Singapore, Hong Kong; North America, India, Mexico.
+        | ([2..=9, ..], 8 | 10)
+        // Spain, Portugal, Poland, Czechia.
+        | ([1..=9, ..], 9)
         // North America with its country code, mobiles of China, of Brazil.
-        ([1, 2..=9, ..] | [2..=9, _, 9, ..], 11) => true,
+        | ([1, 2..=9, ..] | [2..=9, _, 9, ..], 11) => true,
         _ => text.starts_with(b"+") && international(text),
     };
     planned && called_one(text)
