@@ -194,7 +194,7 @@ impl Flow {
             }
             None if self.is_cut_short() => {
                 self.placement.report(Instant::now(), Outcome::ResetMidAnswer);
-                Some(self.broken_off(&Refusal::upstream_truncated(), BodyError::Ended("event stream cut short")))
+                Some(Some(self.broken_off(&Refusal::upstream_truncated(), BodyError::Ended("event stream cut short"))))
             }
             None if self.screen.is_some() => {
                 self.end_of_screened(None);
@@ -207,12 +207,12 @@ impl Flow {
             // The client's own half broke the rules; its endpoint did nothing wrong.
             Some(Err(error @ BodyError::Ended(_))) => {
                 self.placement.report(Instant::now(), Outcome::Cancelled);
-                Some(self.broken_off(&refuse_body(&error), error))
+                Some(Some(self.broken_off(&refuse_body(&error), error)))
             }
             Some(Err(error)) => {
                 let outcome = if error == BodyError::Stalled { Outcome::TimedOut } else { Outcome::ResetMidAnswer };
                 self.placement.report(Instant::now(), outcome);
-                Some(self.broken_off(&Refusal::upstream_truncated(), error))
+                Some(Some(self.broken_off(&Refusal::upstream_truncated(), error)))
             }
         }
     }
@@ -270,13 +270,12 @@ impl Flow {
                 self.placement.report(Instant::now(), Outcome::Cancelled);
                 let broken = self.broken_off(&refusal, BodyError::Ended("answer cannot be screened"));
                 if last.is_empty() {
-                    return broken;
+                    return Some(broken);
                 }
                 self.ended = false;
                 match broken {
-                    Some(Ok(frame)) => self.next = Some(frame),
-                    Some(Err(fault)) => self.fault = Some(fault),
-                    None => {}
+                    Ok(frame) => self.next = Some(frame),
+                    Err(fault) => self.fault = Some(fault),
                 }
                 Some(Ok(Frame::data(last)))
             }
@@ -295,11 +294,11 @@ impl Flow {
     }
 
     fn break_off(&mut self, refusal: &Refusal, error: BodyError) -> Poll<Given> {
-        Poll::Ready(self.broken_off(refusal, error))
+        Poll::Ready(Some(self.broken_off(refusal, error)))
     }
 
     /// Tells the client, in its own dialect, that this is not the end of the answer; then fails the body.
-    fn broken_off(&mut self, refusal: &Refusal, error: BodyError) -> Given {
+    fn broken_off(&mut self, refusal: &Refusal, error: BodyError) -> Result<Frame<Bytes>, BodyError> {
         tracing::warn!(request_id = self.record.id.as_str(), code = refusal.code, %error, "answer broke off");
         self.record.worker.metrics.refused(refusal);
         self.record.close(Ending::Broken);
@@ -315,14 +314,14 @@ impl Flow {
         };
         let Some(frame) = last else {
             self.ended = true;
-            return Some(Err(error));
+            return Err(error);
         };
         if frame.is_trailers() {
             self.ended = true;
         } else {
             self.fault = Some(error);
         }
-        Some(Ok(frame))
+        Ok(frame)
     }
 
     fn is_end_stream(&self) -> bool {

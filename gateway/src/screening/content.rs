@@ -76,20 +76,20 @@ pub(super) struct Written {
 }
 
 impl<'b> Content<'b> {
-    pub(super) fn read(kind: &'b Kind, body: &'b [u8], settings: &Settings) -> Result<Self, Unreadable> {
+    pub(super) fn read(kind: &'b Kind, body: &'b [u8], settings: Settings) -> Result<Self, Unreadable> {
         Ok(match kind {
-            Kind::Json(shape) => Self::Json(Document::read(*shape, body, settings)?),
+            Kind::Json(shape) => Self::Json(Document::read(*shape, body, &settings)?),
             Kind::Binary(shape, header_bytes) => {
                 let (json, tensors) = binary::split(body, *header_bytes)?;
                 // Once to see what the tensors say, so that it can be scored and asked about.
                 let mut seen = Seen::default();
-                binary::rewrite(shape.form, json, tensors, settings, &mut seen)?;
-                let document = Document::read(*shape, json, settings)?;
-                Self::Binary { shape: *shape, json, tensors, document, settings: *settings, said: seen.0 }
+                binary::rewrite(shape.form, json, tensors, &settings, &mut seen)?;
+                let document = Document::read(*shape, json, &settings)?;
+                Self::Binary { shape: *shape, json, tensors, document, settings, said: seen.0 }
             }
-            Kind::Message => Self::Message(Request::read(body, settings)?),
-            Kind::Multipart(content_type) => Self::Form(Form::multipart(content_type, body, settings)?),
-            Kind::Urlencoded => Self::Form(Form::urlencoded(body, settings)?),
+            Kind::Message => Self::Message(Request::read(body, &settings)?),
+            Kind::Multipart(content_type) => Self::Form(Form::multipart(content_type, body, &settings)?),
+            Kind::Urlencoded => Self::Form(Form::urlencoded(body, &settings)?),
             Kind::Plain => {
                 let text = std::str::from_utf8(body);
                 Self::Plain(text.map_err(|_| Unreadable::Unscreenable("the text is not UTF-8".to_owned()))?)

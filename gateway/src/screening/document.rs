@@ -94,12 +94,12 @@ pub(super) fn run(job: &Job, scratch: &mut Scratch) -> Done {
     scratch.findings.clear();
     let mut by_stages = Vec::new();
     let settings = Settings { unknown_fields: job.guardrails.unknown_fields, unscreened: job.guardrails.unscreened };
-    let judged = Content::read(&job.kind, &job.body, &settings)
+    let judged = Content::read(&job.kind, &job.body, settings)
         .map_err(No::Unreadable)
         .and_then(|content| job.judge(&content, &mut by_stages, scratch));
     let findings = std::mem::take(&mut scratch.findings);
     let judged = judged.and_then(|outcome| strip_tools(job, &findings, &by_stages, outcome));
-    let judged = judged.and_then(|outcome| job.with_texts(outcome, &settings));
+    let judged = judged.and_then(|outcome| job.with_texts(outcome, settings));
     Done { judged, findings, by_stages }
 }
 
@@ -155,7 +155,7 @@ impl Job {
     }
 
     /// Collects who says what, where somebody else is to be asked about it.
-    fn with_texts(&self, mut outcome: Outcome, settings: &Settings) -> Result<Outcome, No> {
+    fn with_texts(&self, mut outcome: Outcome, settings: Settings) -> Result<Outcome, No> {
         let asks = |stage: &Stage| matches!(stage.detector, Detector::Service(_));
         let is_asked = self.direction().stages.iter().any(asks)
             || self.way == Way::Input && self.guardrails.output.stages.iter().any(asks);
@@ -176,7 +176,7 @@ pub(super) fn rewritten(
     texts: Vec<Option<String>>,
 ) -> Result<Outcome, No> {
     let kind = kind.now(outcome.header_bytes);
-    let content = Content::read(&kind, &outcome.body, &settings(guardrails)).map_err(No::Unreadable)?;
+    let content = Content::read(&kind, &outcome.body, settings(guardrails)).map_err(No::Unreadable)?;
     let Some(written) = content.rewrite(&mut Instead(texts.into_iter())).map_err(No::Unreadable)? else {
         drop(content);
         return Ok(outcome);

@@ -62,7 +62,8 @@ struct Said {
     asked: usize,
     choice: u32,
     watch: Watch,
-    said: usize,
+    /// Bytes that it has been shown, and those of them that have passed.
+    shown: usize,
     passed: usize,
 }
 
@@ -151,14 +152,14 @@ impl Windows {
         if !self.texts.iter().any(|said| said.choice == choice) {
             for (place, asked) in self.asked.iter().enumerate() {
                 let watch = Watch::new(asked.asker.clone(), self.prompt.clone(), self.model.clone());
-                self.texts.push(Said { asked: place, choice, watch, said: 0, passed: 0 });
+                self.texts.push(Said { asked: place, choice, watch, shown: 0, passed: 0 });
             }
         }
         let mut at = 0;
         for said in self.texts.iter_mut().filter(|said| said.choice == choice) {
             said.watch.push(text);
-            said.said += text.len();
-            at = said.said;
+            said.shown += text.len();
+            at = said.shown;
         }
         at
     }
@@ -180,10 +181,7 @@ impl Windows {
         if is_asking {
             return Poll::Pending;
         }
-        Poll::Ready(match self.is_over {
-            true => self.last.take().unwrap_or(Passed::End),
-            false => Passed::More,
-        })
+        Poll::Ready(if self.is_over { self.last.take().unwrap_or(Passed::End) } else { Passed::More })
     }
 
     /// Asks about one text until nothing of it is due; how the stream ends, if it does.

@@ -73,8 +73,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Held {
     /// What has come.
     pub(crate) after: usize,
-    /// What is held of it.
-    pub(crate) held: Range<usize>,
+    /// What waits of it.
+    pub(crate) range: Range<usize>,
     pub(crate) text: String,
     /// The rule that may yet match, and what would have to follow. `None`: a placeholder's end is waited for.
     pub(crate) because: Option<(Arc<str>, Option<String>)>,
@@ -188,9 +188,9 @@ pub(crate) fn screened<'t>(
             of_stage.push(here);
         }
     }
-    found
-        .iter_mut()
-        .for_each(|found| found.sort_by_key(|found| (found.range.start, found.range.end, found.rule.clone())));
+    for of_stage in &mut found {
+        of_stage.sort_by_key(|found| (found.range.start, found.range.end, found.rule.clone()));
+    }
     Screened { said: String::from_utf8_lossy(&said.text).into_owned(), found, flow }
 }
 

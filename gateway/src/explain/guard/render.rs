@@ -102,7 +102,7 @@ fn score_lines(scored: &Scored, does: &str) -> Vec<String> {
         scored.counts_from,
         score.view.name()
     )];
-    let reasons: Vec<&str> = score.reasons.iter().map(|reason| reason.name()).collect();
+    let reasons: Vec<&str> = score.reasons.iter().map(portcullis_policy::guard::injection::Signal::name).collect();
     if !reasons.is_empty() {
         lines.push(format!("disguised: {}", reasons.join(", ")));
     }
@@ -120,7 +120,7 @@ fn runs(held: &[Held]) -> Vec<&Held> {
     for held in held {
         let rule = |held: &Held| held.because.as_ref().map(|(rule, _)| rule.clone());
         match runs.last_mut() {
-            Some(last) if last.held.start == held.held.start && rule(last) == rule(held) => *last = held,
+            Some(last) if last.range.start == held.range.start && rule(last) == rule(held) => *last = held,
             _ => runs.push(held),
         }
     }
@@ -151,7 +151,7 @@ pub(super) fn json(place: &Place<'_>, looked: &Looked) -> Value {
         Outcome::Overrun => json!({"passes": false, "overrun": true}),
     };
     let held = looked.held.iter().map(|held| {
-        json!({"after": held.after, "start": held.held.start, "end": held.held.end, "text": held.text,
+        json!({"after": held.after, "start": held.range.start, "end": held.range.end, "text": held.text,
             "rule": held.because.as_ref().map(|(rule, _)| &**rule),
             "with": held.because.as_ref().and_then(|(_, more)| more.as_deref())})
     });
@@ -180,7 +180,7 @@ fn stage_json(stage: &StageSaid) -> Value {
         Looks::Score(scored) => {
             let explanation = &scored.explanation;
             let words = explanation.grams.iter().map(|gram| json!({"text": gram.text, "weight": gram.weight}));
-            let reasons = explanation.score.reasons.iter().map(|reason| reason.name());
+            let reasons = explanation.score.reasons.iter().map(portcullis_policy::guard::injection::Signal::name);
             let says = json!({"score": explanation.score.value, "countsFrom": scored.counts_from,
                 "counts": scored.counts(), "readAs": explanation.score.view.name(), "window": explanation.window,
                 "words": words.collect::<Vec<_>>(), "disguises": reasons.collect::<Vec<_>>()});

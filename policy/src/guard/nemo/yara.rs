@@ -169,6 +169,8 @@ impl<'a> Words<'a> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use regex::Regex;
 
     use super::*;

@@ -69,9 +69,8 @@ fn occurrences<'t>(text: &'t [u8], word: &'t [u8]) -> impl Iterator<Item = usize
 
 fn stands_apart(window: &[u8]) -> bool {
     match window {
-        [.., b'\\', b'n' | b'r' | b't'] => true,
+        [] | [.., b'\\', b'n' | b'r' | b't'] => true,
         [.., last] => !last.is_ascii_alphabetic(),
-        [] => true,
     }
 }
 

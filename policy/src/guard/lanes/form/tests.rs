@@ -1,6 +1,6 @@
 //! Forms as clients send them.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use proptest::prelude::*;
 
@@ -34,12 +34,12 @@ fn rewritten(form: &Form<'_>) -> Result<(String, Vec<String>), Unreadable> {
     Ok((String::from_utf8_lossy(written.as_deref().unwrap_or(form.body)).into_owned(), double.0))
 }
 
-fn multipart(body: &str, settings: &Settings) -> Result<(String, Vec<String>), Unreadable> {
-    rewritten(&Form::multipart(TYPE.as_bytes(), body.as_bytes(), settings)?)
+fn multipart(body: &str, settings: Settings) -> Result<(String, Vec<String>), Unreadable> {
+    rewritten(&Form::multipart(TYPE.as_bytes(), body.as_bytes(), &settings)?)
 }
 
-fn urlencoded(body: &str, settings: &Settings) -> Result<(String, Vec<String>), Unreadable> {
-    rewritten(&Form::urlencoded(body.as_bytes(), settings)?)
+fn urlencoded(body: &str, settings: Settings) -> Result<(String, Vec<String>), Unreadable> {
+    rewritten(&Form::urlencoded(body.as_bytes(), &settings)?)
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn texts_of_a_form_are_replaced_where_they_stand() {
             + &part("name=\"other\"", other)
             + "--b--\r\n"
     };
-    let (written, seen) = multipart(&body("write: a\r\nand --b", "ö a"), &CLOSED).unwrap();
+    let (written, seen) = multipart(&body("write: a\r\nand --b", "ö a"), CLOSED).unwrap();
     assert_eq!(written, body("write: bb\r\nbbnd --b", "ö bb"));
     assert!(
         ["whisper-1", "write: a\r\nand --b", "ö a"].iter().all(|text| seen.contains(&(*text).to_owned())),
@@ -60,7 +60,7 @@ fn texts_of_a_form_are_replaced_where_they_stand() {
     assert!(
         Form::multipart(TYPE.as_bytes(), fine.as_bytes(), &CLOSED).unwrap().rewrite(&mut Double::default()) == Ok(None)
     );
-    let refused = multipart(&body("it is forbidden", ""), &CLOSED);
+    let refused = multipart(&body("it is forbidden", ""), CLOSED);
     assert!(matches!(refused, Err(Unreadable::Refused { .. })), "{refused:?}");
 }
 
@@ -69,8 +69,8 @@ fn what_is_no_text_is_refused_unless_it_may_pass() {
     let body = |part: String| part + "--b--";
     let check = |part: String| {
         let body = body(part);
-        assert_eq!(multipart(&body, &CLOSED), Err(Unreadable::Unscreened { at: 0 }), "{body}");
-        multipart(&body, &PASS).unwrap()
+        assert_eq!(multipart(&body, CLOSED), Err(Unreadable::Unscreened { at: 0 }), "{body}");
+        multipart(&body, PASS).unwrap()
     };
     // A file stays, and its name is a text.
     let (written, seen) = check(part("name=\"file\"; filename=\"my a.wav\"", "a\u{7}"));
@@ -83,8 +83,8 @@ fn what_is_no_text_is_refused_unless_it_may_pass() {
     check(part("name=\"x\"\r\nX-Note: fine", "fine"));
     check(part("name=\"x\"; filename*=UTF-8''%61", "fine"));
     check(part("name=\"x\"; note=\"fine\"", "fine"));
-    assert!(multipart(&body(typed("text/plain; charset=UTF-8")), &CLOSED).is_ok());
-    assert!(multipart(&body(part("name=\"x\"\r\nContent-Length: 4", "fine")), &CLOSED).is_ok());
+    assert!(multipart(&body(typed("text/plain; charset=UTF-8")), CLOSED).is_ok());
+    assert!(multipart(&body(part("name=\"x\"\r\nContent-Length: 4", "fine")), CLOSED).is_ok());
     let binary = [part("name=\"x\"", "").as_bytes().strip_suffix(b"\r\n").unwrap(), b"\xff\r\n--b--"].concat();
     let read = Form::multipart(TYPE.as_bytes(), &binary, &CLOSED);
     assert!(matches!(read, Err(Unreadable::Unscreened { at: 0 })), "{read:?}");
@@ -107,11 +107,11 @@ fn fields_that_no_table_knows_are_screened_or_go_or_pass() {
 
 #[test]
 fn escapes_of_urls_hide_nothing() {
-    let (written, seen) = urlencoded("pr%6fmpt=%61+%26b&n%61me=c", &CLOSED).unwrap();
+    let (written, seen) = urlencoded("pr%6fmpt=%61+%26b&n%61me=c", CLOSED).unwrap();
     assert_eq!(written, "pr%6fmpt=bb+%26b&nbbme=c");
     assert_eq!(seen, ["prompt", "a &b", "name", "c"].into_iter().filter(|text| !is_word(text)).collect::<Vec<_>>());
-    assert!(matches!(urlencoded("prompt=%f", &CLOSED), Err(Unreadable::Malformed(_))));
-    assert!(matches!(urlencoded("prompt=forbidden", &CLOSED), Err(Unreadable::Refused { .. })));
+    assert!(matches!(urlencoded("prompt=%f", CLOSED), Err(Unreadable::Malformed(_))));
+    assert!(matches!(urlencoded("prompt=forbidden", CLOSED), Err(Unreadable::Refused { .. })));
 }
 
 #[test]
@@ -133,10 +133,10 @@ fn forms_that_can_be_read_in_two_ways_are_refused() {
         format!("{}{end}", part("name=\"x\"", "v").repeat(multipart::PARTS_MAX + 1)),
         format!("{}{end}", part(&format!("name=\"{}\"", "x".repeat(multipart::PART_HEAD_BYTES_MAX)), "v")),
     ] {
-        let read = multipart(&body, &PASS);
+        let read = multipart(&body, PASS);
         assert!(matches!(read, Err(Unreadable::Malformed(_))), "{body}: {read:?}");
     }
-    assert!(multipart(&format!("{}{end}", part("name=\"x\"", "v").repeat(multipart::PARTS_MAX)), &CLOSED).is_ok());
+    assert!(multipart(&format!("{}{end}", part("name=\"x\"", "v").repeat(multipart::PARTS_MAX)), CLOSED).is_ok());
     for content_type in ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=\"b"] {
         assert!(Form::multipart(content_type.as_bytes(), b"--b--", &CLOSED).is_err(), "{content_type}");
     }
@@ -167,12 +167,12 @@ proptest! {
             let of = |text: &str| if double { text.replace('a', "bb") } else { text.to_owned() };
             fields.iter().map(|(name, value)| part(&format!("name=\"{}\"", of(name)), &of(value))).collect::<String>() + "--b--"
         };
-        prop_assert_eq!(multipart(&body(false), &CLOSED).unwrap().0, body(true));
+        prop_assert_eq!(multipart(&body(false), CLOSED).unwrap().0, body(true));
         let body = |double: bool| {
             let of = |text: &str| encode(&if double { text.replace('a', "bb") } else { text.to_owned() });
             fields.iter().map(|(name, value)| format!("{}={}", of(name), of(value))).collect::<Vec<_>>().join("&")
         };
-        prop_assert_eq!(urlencoded(&body(false), &CLOSED).unwrap().0, body(true));
+        prop_assert_eq!(urlencoded(&body(false), CLOSED).unwrap().0, body(true));
     }
 
     #[test]
