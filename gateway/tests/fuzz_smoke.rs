@@ -7,7 +7,7 @@
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
 #[path = "../../tests/fuzz/checks.rs"]
-#[expect(unreachable_pub, reason = "shared with the fuzz targets")]
+#[expect(unreachable_pub, clippy::indexing_slicing, clippy::panic, reason = "shared with the fuzz targets")]
 mod checks;
 
 use std::{env, fs, panic, path::Path};

@@ -71,7 +71,7 @@ async fn events_flow_while_the_next_ones_are_awaited() {
     let pieces = vec![
         (Duration::ZERO, [HEAD.as_bytes(), &framed(&delta("It is "))].concat()),
         (Duration::ZERO, framed(&delta("fine. "))),
-        (Duration::from_secs(3600), Vec::new()),
+        (Duration::from_hours(1), Vec::new()),
     ];
     let (_origin, edge) = guarded("openai", MASKS, move |_| Reply::Pieces(pieces.clone())).await;
     let mut client = edge.client().await;

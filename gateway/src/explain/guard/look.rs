@@ -219,7 +219,7 @@ fn held(direction: &Direction, speaker: Speaker, text: &str) -> (Vec<Held>, bool
         });
         let range = after.saturating_sub(count)..after;
         let held = come.as_bytes().get(range.clone()).unwrap_or_default();
-        rows.push(Held { after, held: range, text: String::from_utf8_lossy(held).into_owned(), because });
+        rows.push(Held { after, range, text: String::from_utf8_lossy(held).into_owned(), because });
     }
     (rows, shown.len() < text.len())
 }

@@ -94,12 +94,12 @@ fn what_is_no_text_is_refused_unless_it_may_pass() {
 fn fields_that_no_table_knows_are_screened_or_go_or_pass() {
     let (known, other) = (part("name=prompt", "a"), part("name=x", "a"));
     let body = format!("{known}{other}{known}--b--");
-    let out = |unknown_fields| multipart(&body, &Settings { unknown_fields, ..CLOSED }).unwrap().0;
+    let out = |unknown_fields| multipart(&body, Settings { unknown_fields, ..CLOSED }).unwrap().0;
     let (masked, masked_other) = (part("name=prompt", "bb"), part("name=x", "bb"));
     assert_eq!(out(UnknownFields::Scan), format!("{masked}{masked_other}{masked}--b--"));
     assert_eq!(out(UnknownFields::Drop), format!("{masked}{masked}--b--"));
     assert_eq!(out(UnknownFields::Pass), format!("{masked}{other}{masked}--b--"));
-    let out = |unknown_fields| urlencoded("prompt=a&x=a&text=a", &Settings { unknown_fields, ..CLOSED }).unwrap().0;
+    let out = |unknown_fields| urlencoded("prompt=a&x=a&text=a", Settings { unknown_fields, ..CLOSED }).unwrap().0;
     assert_eq!(out(UnknownFields::Scan), "prompt=bb&x=bb&text=bb");
     assert_eq!(out(UnknownFields::Drop), "prompt=bb&text=bb");
     assert_eq!(out(UnknownFields::Pass), "prompt=bb&x=a&text=bb");
