@@ -16,7 +16,7 @@ use crate::edge::{GATEWAY, inference_backend, portcullis, to_inference};
 const INPUT: &str = "
   - {name: birds, words: [osprey], action: Block, from: [user]}
   - {name: numbers, patterns: [{name: badge, regex: '[0-9]{3}-[0-9]{4}'}], action: Tokenize}
-  - {name: injection, promptInjection: {threshold: 0.99, tool: 0.6}, action: StripTools}";
+  - {name: injection, promptInjection: {threshold: 1, tool: 0}, action: StripTools}";
 const OUTPUT: &str = "
   - {name: numbers, patterns: [{name: badge, regex: '[0-9]{3}-[0-9]{4}'}], action: Mask}
   - {name: watched, words: [heron], action: Block, mode: Shadow}";
@@ -111,10 +111,20 @@ fn scores_say_which_words_weigh_and_strip_tools_where_a_threshold_is_reached() {
     let (code, said) = explain(&folder, &[attack, "--from", "tool"]);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("injection    StripTools: score 0."), "{said}");
-    assert!(said.contains("counts from 0.600; read as plain") && said.contains("weighs most: \""), "{said}");
+    assert!(said.contains("counts from 0.000; read as plain") && said.contains("weighs most: \""), "{said}");
     assert!(said.contains("tools        none"), "{said}");
-    let (_, said) = explain(&folder, &["It is 18 degrees in Berlin, with light rain.", "--from", "tool"]);
-    assert!(said.contains("injection    nothing: score 0.") && !said.contains("tools "), "{said}");
+    let (_, said) = explain(&folder, &[attack]);
+    assert!(said.contains("injection    nothing: score 0.") && said.contains("counts from 1.000"), "{said}");
+    assert!(!said.contains("tools  "), "{said}");
+    // What the operator says is not scored.
+    let (_, said) = explain(&folder, &[attack, "--from", "system"]);
+    assert!(said.contains("injection    does not look at what this speaker says"), "{said}");
+    let score = |text: &str| {
+        let (_, said) = explain(&folder, &[text, "-o", "json"]);
+        let said: Value = serde_json::from_str(&said).unwrap();
+        said["stages"][2]["says"]["score"].as_f64().unwrap()
+    };
+    assert!(score(attack) > score("What is the capital of France?"));
 }
 
 #[test]
