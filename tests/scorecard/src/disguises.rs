@@ -35,7 +35,7 @@ const DISGUISES: [(&str, Disguise); 12] = [
     ("no-break spaces, typographers' hyphens", |value| value.replace(' ', "\u{a0}").replace('-', "\u{2011}")),
     ("a space between all", |value| between(&value.replace([' ', '-'], ""), " ")),
     ("URL encoding", |value| value.replace(' ', "%20").replace('@', "%40").replace('+', "%2B")),
-    ("Base64", |value| general_purpose::STANDARD.encode(format!("the value is {value}, keep it"))),
+    ("Base64", |value| general_purpose::STANDARD.encode(value)),
     ("homoglyphs (Cyrillic)", |value| value.replace('a', "а").replace('e', "е").replace('A', "А").replace('0', "О")),
     ("backwards", |value| value.chars().rev().collect()),
 ];

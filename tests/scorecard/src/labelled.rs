@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::{
     Failure,
     page::share,
-    screen::{Found, Screen, is_covered},
+    screen::{Found, Screen, is_covered, is_default},
 };
 
 /// A text, and what is personal in it: kind, from, to, in bytes.
@@ -31,7 +31,7 @@ const TARGETS: [(&str, f64); 6] =
     [("us-ssn", 0.98), ("email", 0.98), ("ip-address", 0.98), ("iban", 0.98), ("credit-card", 0.98), ("phone", 0.60)];
 
 pub(crate) fn table(data: &Path, details: bool) -> Result<String, Failure> {
-    let screen = Screen::of(|rule| rule.set == Set::Pii)?;
+    let screen = Screen::of(|rule| rule.set == Set::Pii && is_default(rule))?;
     let mut table = String::from("| kind | must | synth_v2 | generated | as this kind |\n|---|--:|--:|--:|--:|\n");
     let small = recall(&screen, &data.join("labelled/synth_v2.jsonl"), details)?;
     let large = recall(&screen, &data.join("labelled/generated.jsonl"), details)?;

@@ -25,9 +25,9 @@ pub(crate) struct Found {
     pub(crate) range: Range<usize>,
 }
 
-/// Personal data and credentials, the sets that mask by default.
+/// Personal data and credentials. `email-domain` stands for `email` where nothing shall be held back for it.
 pub(crate) fn is_default(rule: &Rule) -> bool {
-    matches!(rule.set, Set::Pii | Set::Secrets)
+    matches!(rule.set, Set::Pii | Set::Secrets) && rule.kind != "email-domain"
 }
 
 impl Screen {

@@ -70,7 +70,8 @@ pub(crate) fn table(details: bool) -> Result<String, Failure> {
             continue;
         }
         let recall = recalls.entry(rule).or_default();
-        let mut random = Random::new(rule.bytes().fold(7, |seed, byte| seed * 31 + u64::from(byte)));
+        let mut random =
+            Random::new(rule.bytes().fold(7, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte))));
         for (text, value) in planted(words, format, &mut random)? {
             let caught = is_covered(&text, &value, &screen.find(&text));
             recall.planted += 1;
