@@ -10,7 +10,7 @@
 //! rules and texts alone, so those figures are the same on any machine. Times are the best of several runs, which leaves out
 //! what else the machine did.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a measurement")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, clippy::panic, reason = "a measurement")]
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ use std::{
 };
 
 use portcullis_policy::guard::{
-    engine::{Action, Engine, Filter, Output, Piece, SAMPLE, Selection},
+    engine::{Action, Engine, Filter, Output, Piece, SAMPLE},
     rules::{self, AllowedHosts},
 };
 use serde_json::{Value, json};
@@ -100,7 +100,7 @@ fn hold(engine: &Arc<Engine>, texts: &[String]) -> Value {
         "p999": at(&mut held, 0.999),
         "max": at(&mut held, 1.0),
         "nothing_held": rounded(held.iter().filter(|held| **held == 0).count() as f64 / count),
-        "first_byte_after_pieces": rounded(first as f64 / texts.len().max(1) as f64),
+        "first_byte_after_pieces": rounded(f64::from(first) / texts.len().max(1) as f64),
         "masked": masked,
         "mean_by_rule": worst,
     })

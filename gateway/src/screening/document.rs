@@ -12,7 +12,10 @@ use portcullis_policy::guard::{
         Scorer,
         embedding::{DOUBT_FROM, EMBEDDED_TEXTS_MAX},
     },
-    lanes::document::{Edit, Place, Screener, Settings},
+    lanes::{
+        document::{Edit, Place, Screener, Settings},
+        shape::Field,
+    },
     placeholders::{ConversationKey, Placeholders, Values},
     screen::{
         By, Detector, Direction, Guardrails, OnError, Reaction, Scratch, SecondOpinion, Speaker, Stage, Thresholds,
@@ -232,7 +235,8 @@ fn score(direction: &Direction, content: &Content<'_>, found: &mut Vec<(usize, A
     let joined = content.joined();
     let joined = joined.iter().map(|(place, text)| (*place, text.as_str()));
     for (place, text) in content.texts().into_iter().chain(joined) {
-        let Some(source) = place.speaker.source() else { continue };
+        // Words of the protocol and names that it made say nothing to a model.
+        let Some(source) = place.speaker.source().filter(|_| place.field != Field::Structure) else { continue };
         let mut value = None;
         for (stage, by, thresholds, second) in &scoring {
             if by.speakers.has(place.speaker) {

@@ -21,12 +21,14 @@ const ANSWER_BYTES: usize = 1024;
 /// Bytes that an event of a stream brings.
 const EVENT_BYTES: usize = 4;
 
+/// Which rules are meant.
+type Choice = fn(&Rule) -> bool;
+
 pub(crate) fn table(data: &Path) -> Result<String, Failure> {
     let text = sample(data)?;
     let mut table = String::from(
         "| rules | | states | MiB | built in | held mean | p99 | most | first byte after | ns an event | µs a KiB, whole |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
-    type Choice = fn(&Rule) -> bool;
     let choices: [(&str, Choice); 3] = [
         ("personal data and secrets without e-mail", |rule| is_default(rule) && rule.kind != "email"),
         ("with e-mail", is_default),

@@ -1,5 +1,7 @@
 //! What is caught of a value in disguise: each kind in each disguise, random values from a seed. *Caught* is masked whole.
 
+use std::fmt::Write as _;
+
 use base64::{Engine, engine::general_purpose};
 
 use crate::{
@@ -70,7 +72,7 @@ pub(crate) fn table() -> Result<String, Failure> {
                 format!("{:.2}", disguised.iter().filter(|it| is_caught(&screen, it)).count() as f64 / VALUES as f64)
             })
             .collect();
-        table.push_str(&format!("| {name} | {} |\n", shares.join(" | ")));
+        let _ = writeln!(table, "| {name} | {} |", shares.join(" | "));
     }
     table.push_str("\n`=`: the disguise changes nothing of such a value.\n");
     Ok(table)

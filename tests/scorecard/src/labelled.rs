@@ -1,7 +1,7 @@
 //! Recall of personal data on labelled text that is not ours: the set that presidio-evaluator comes with, and ten thousand
 //! sentences of its generator. A value counts as caught if none of its letters and digits comes out.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
 use portcullis_policy::guard::rules::{Rule, Set};
 use serde::Deserialize;
@@ -42,12 +42,13 @@ pub(crate) fn table(data: &Path, details: bool) -> Result<String, Failure> {
             format!("{} ({caught}/{planted})", share(*caught, *planted))
         };
         let labelled = large.map_or_else(String::new, |it| share(it.as_labelled, it.planted));
-        table.push_str(&format!("| {kind} | {target:.2} | {} | {} | {labelled} |\n", of(small), of(large)));
+        let _ = writeln!(table, "| {kind} | {target:.2} | {} | {} | {labelled} |", of(small), of(large));
     }
-    table.push_str(&format!(
+    let _ = write!(
+        table,
         "\nBeside these, {} values were masked in synth_v2 and {} in the generated text where none of these kinds is labelled: nearly\nall are birthdays, which are labelled as any other date.\n",
         small.1, large.1
-    ));
+    );
     Ok(table)
 }
 

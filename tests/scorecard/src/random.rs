@@ -48,10 +48,10 @@ impl Format {
 
 fn write(part: &Hir, random: &mut Random, text: &mut String) {
     match part.kind() {
-        HirKind::Empty | HirKind::Look(_) => {}
+        HirKind::Empty | HirKind::Look(_) | HirKind::Class(Class::Bytes(_)) => {}
         HirKind::Literal(literal) => text.push_str(&String::from_utf8_lossy(&literal.0)),
         HirKind::Class(Class::Unicode(class)) => {
-            let count = class.iter().map(|range| range.len()).sum();
+            let count = class.iter().map(regex_syntax::hir::ClassUnicodeRange::len).sum();
             let mut at = random.below(count);
             for range in class.iter() {
                 if at < range.len() {
@@ -61,7 +61,6 @@ fn write(part: &Hir, random: &mut Random, text: &mut String) {
                 at -= range.len();
             }
         }
-        HirKind::Class(Class::Bytes(_)) => {}
         HirKind::Repetition(repetition) => {
             let most = repetition.max.unwrap_or(repetition.min + 40);
             let times = repetition.min as usize + random.below((most - repetition.min) as usize + 1);

@@ -2,6 +2,7 @@
 //! which people write them down. A value counts as caught if none of its letters and digits comes out.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::{
     Failure,
@@ -127,7 +128,7 @@ fn written(recalls: &BTreeMap<&str, Recall>) -> String {
     if !short.is_empty() {
         text.push_str("| caught in part | recall |\n|---|--:|\n");
         for (rule, recall) in short {
-            text.push_str(&format!("| {rule} | {} |\n", share(recall.caught, recall.planted)));
+            let _ = writeln!(text, "| {rule} | {} |", share(recall.caught, recall.planted));
         }
         text.push('\n');
     }
