@@ -2,7 +2,7 @@
 //!
 //! Whoever decides about a text must read it as its backend does, so what two parsers might read differently is a fault:
 //! a byte order mark, bytes that are not UTF-8, control characters, numbers of other shapes, what comes after the end, and
-//! ([`walk`]) a key that stands twice in one object or is no text. A [`Fault`] says what and where, and never quotes.
+//! ([`walk()`]) a key that stands twice in one object or is no text. A [`Fault`] says what and where, and never quotes.
 
 mod path;
 mod scanner;

@@ -24,7 +24,7 @@
 //! # Fields that no table knows
 //! Whoever adds a field `x` to each event may add a text in parts, so a string at the same place of event after event is one
 //! text: held back like any other, and flushed when its choice or the stream ends. Where a field only repeats a constant, a
-//! part of it may move to the next event; [`UnknownFields`] says otherwise for a route.
+//! part of it may move to the next event; [`UnknownFields`](crate::guard::screen::UnknownFields) says otherwise for a route.
 //!
 //! # What ends a stream
 //! A rule that blocks: what was decided before the match goes out, then the dialect's own ending. What cannot be read as the
