@@ -17,7 +17,7 @@ use portcullis_policy::guard::{
         shape::{Api, Field, Shape},
         stream::{
             EventStream, Scratch,
-            splitter::{Bounds, Splitter},
+            splitter::{Bounds, Event, Splitter},
         },
     },
     screen::{Guardrails, Speaker, UnknownFields, Unscreened},
@@ -52,8 +52,6 @@ pub(super) struct Windows {
     is_over: bool,
     /// How it ends, when all before has gone out.
     last: Option<Passed>,
-    /// Copies of texts that came in parts need not be asked about again.
-    has_parts: bool,
 }
 
 /// One text: of one choice, under one guard.
@@ -100,7 +98,6 @@ impl Windows {
             scratch: Scratch::default(),
             is_over: false,
             last: None,
-            has_parts: false,
         }))
     }
 
@@ -136,8 +133,7 @@ impl Windows {
         // What rules let go is made of whole events within bounds.
         while let Ok(Some(event)) = self.splitter.next(&mut rest) {
             let raw = Bytes::copy_from_slice(event.raw());
-            let data = event.data();
-            let said = said(self.api, data.as_deref().unwrap_or_default(), &mut self.has_parts);
+            let said = said(self.api, &event);
             let mut until = SmallVec::new();
             for (choice, text) in said {
                 let at = self.say(choice, &text);
@@ -240,21 +236,33 @@ impl Windows {
     }
 }
 
-/// What an event says, by choice.
-fn said(api: Api, data: &[u8], has_parts: &mut bool) -> Vec<(u32, String)> {
+/// What an event says, by choice: every text in it, comments too. Copies of what came in parts are asked about again, because
+/// nobody but the endpoint says that they are copies.
+fn said(api: Api, event: &Event<'_>) -> Vec<(u32, String)> {
+    let mut said: Vec<(u32, String)> = comments(event.raw()).map(|comment| (0, comment)).collect();
+    let Some(data) = event.data().filter(|data| **data != b"[DONE]"[..]) else { return said };
     let settings = Settings { unknown_fields: UnknownFields::Scan, unscreened: Unscreened::Pass };
-    let Ok(document) = Document::read(Shape::event(api), data, &settings) else { return Vec::new() };
-    let mut said = Vec::new();
-    for (place, text) in document.texts().filter(|(_, text)| !text.is_empty()) {
-        match place.field {
-            Field::Delta(lane) => {
-                *has_parts = true;
-                said.push((lane.choice, text.to_owned()));
+    match Document::read(Shape::event(api), &data, &settings) {
+        Ok(document) => {
+            for (place, text) in document.texts().filter(|(_, text)| !text.is_empty()) {
+                match place.field {
+                    Field::Delta(lane) | Field::Copy(lane) | Field::Arguments(lane) => {
+                        said.push((lane.choice, text.to_owned()));
+                    }
+                    // Words of the protocol, and what retells a text token by token.
+                    Field::Structure | Field::Logprobs(_) => {}
+                    _ => said.push((0, text.to_owned())),
+                }
             }
-            Field::Arguments(lane) | Field::Copy(lane) if !*has_parts => said.push((lane.choice, text.to_owned())),
-            Field::Text(_) | Field::Unknown => said.push((0, text.to_owned())),
-            _ => {}
         }
+        // What is no document is one text.
+        Err(_) => said.push((0, String::from_utf8_lossy(&data).into_owned())),
     }
     said
+}
+
+fn comments(event: &[u8]) -> impl Iterator<Item = String> + '_ {
+    let lines = event.split(|byte| matches!(byte, b'\n' | b'\r'));
+    let comments = lines.filter_map(|line| line.strip_prefix(b":")).map(<[u8]>::trim_ascii);
+    comments.filter(|comment| !comment.is_empty()).map(|comment| String::from_utf8_lossy(comment).into_owned())
 }
