@@ -12,6 +12,7 @@ mod document;
 mod flow;
 mod guards;
 mod input;
+mod media;
 mod output;
 mod secret;
 pub mod service;

@@ -138,7 +138,7 @@ impl AnswerScreen {
             Passed::Blocked(_) | Passed::Failed(..) => Judged::Block,
         };
         if !std::mem::replace(&mut self.is_counted, true) {
-            self.tally.count(Way::Output, judged);
+            self.tally.close(Way::Output, judged);
         }
         // The last word, once.
         if let Some(verdict) = self.verdict.take().filter(|_| self.texts.are_events()) {

@@ -1,11 +1,11 @@
 //! The screening of what goes in. It is read whole, so that nothing of it has left before all of it was judged.
 
-use std::{borrow::Cow, rc::Rc, sync::Arc, time::Instant};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{self, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+    HeaderMap, HeaderValue,
+    header::{self, CONTENT_LENGTH},
 };
 use http_body::Body as _;
 use portcullis_mesh::http::Incoming;
@@ -13,7 +13,6 @@ use portcullis_policy::{
     authorize::Caller,
     guard::{
         lanes::{
-            plain::is_text,
             shape::{Api, Shape},
             tensors::{self, Frames, Method},
         },
@@ -28,6 +27,7 @@ use super::{
     content::{Kind, Unreadable},
     document::{self, Job, No, Outcome},
     guards::{self, Asked, Opinions},
+    media::{self, HEADER_LENGTH, Media},
 };
 use crate::{
     listing::ask_readable,
@@ -98,7 +98,8 @@ pub async fn input(
 ) -> Result<Screened, Refusal> {
     let Some(guardrails) = &rule.guardrails else { return Ok(Screened(None)) };
     let worker = &record.worker;
-    let tally = Rc::new(Tally::new(worker.clone(), guardrails.clone(), worker.metrics.guarded(rule)));
+    let tally =
+        Rc::new(Tally::new(worker.clone(), guardrails.clone(), worker.metrics.guarded(rule), record.id.as_str()));
     let api = api::of_path(outbound.head.uri.path());
     let mut guarded = Guarded {
         guardrails: guardrails.clone(),
@@ -112,10 +113,7 @@ pub async fn input(
     };
     let judged = guarded.judge(outbound, caller).await;
     let verdict = if judged.is_err() { Judged::Block } else { guarded.tally.judged(Way::Input) };
-    guarded.tally.count(Way::Input, verdict);
-    if !guarded.tally.is_empty() {
-        tracing::info!(request_id = record.id.as_str(), verdict = verdict.as_str(), rules = %guarded.tally.rules(), "guardrails found something on the way in");
-    }
+    guarded.tally.close(Way::Input, verdict);
     judged.map(|()| Screened(Some(guarded)))
 }
 
@@ -138,52 +136,18 @@ impl Form {
         if outbound.body.is_end_stream() {
             return Self::Nothing;
         }
-        let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        let content_type = media::content_type(headers).unwrap_or_default();
         if crate::grpc::is_grpc(content_type) {
             return Self::Grpc(Method::of(outbound.head.uri.path()));
         }
-        if is_encoded(headers) {
-            return Self::Other;
-        }
-        let shape = Shape::request(api);
-        match &*essence(headers) {
-            _ if headers.contains_key(HEADER_LENGTH) => {
-                header_length(headers).map_or(Self::Other, |length| Self::Whole(Kind::Binary(shape, length)))
-            }
-            "application/json" | "text/json" => Self::Whole(Kind::Json(shape)),
-            essence if essence.ends_with("+json") => Self::Whole(Kind::Json(shape)),
-            "multipart/form-data" => Self::Whole(Kind::Multipart(content_type.into())),
-            "application/x-www-form-urlencoded" => Self::Whole(Kind::Urlencoded),
-            "" if headers.contains_key(CONTENT_TYPE) => Self::Other,
-            "" => Self::Text,
-            _ if is_text(content_type) => Self::Text,
-            _ => Self::Other,
+        match Media::of(headers, Shape::request(api)) {
+            Media::Document(kind) => Self::Whole(kind),
+            Media::Multipart => Self::Whole(Kind::Multipart(content_type.into())),
+            Media::Urlencoded => Self::Whole(Kind::Urlencoded),
+            Media::Text | Media::Unsaid => Self::Text,
+            Media::Events | Media::Other => Self::Other,
         }
     }
-}
-
-/// How long the JSON is that stands before tensors (KServe v2 over HTTP).
-pub(super) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
-
-/// The value of that header, if there is exactly one that is a number.
-pub(super) fn header_length(headers: &HeaderMap) -> Option<usize> {
-    let mut values = headers.get_all(HEADER_LENGTH).iter();
-    let (value, None) = (values.next()?, values.next()) else { return None };
-    value.to_str().ok()?.parse().ok()
-}
-
-/// Whether a body is other than as it is read.
-pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
-    codings.any(|coding| !coding.is_empty() && !coding.trim_ascii().eq_ignore_ascii_case(b"identity"))
-}
-
-/// The media type without its parameters, in lower case; empty where there is none, or more than one.
-pub(super) fn essence(headers: &HeaderMap) -> Cow<'static, str> {
-    let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return "".into() };
-    let value = value.to_str().unwrap_or("?").split(';').next().unwrap_or_default();
-    value.trim().to_ascii_lowercase().into()
 }
 
 impl Guarded {

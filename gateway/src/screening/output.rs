@@ -13,7 +13,7 @@ use http_body_util::{BodyExt as _, Limited};
 use portcullis_mesh::http::Answer;
 use portcullis_policy::guard::{
     lanes::{
-        plain::{PlainText, is_text},
+        plain::PlainText,
         shape::{Api, Shape},
         stream::EventStream,
         tensors::{Answers, Method},
@@ -28,7 +28,8 @@ use super::{
     document::{self, Job, No, Outcome},
     flow::{AnswerScreen, Texts},
     guards::{self, Opinions},
-    input::{Guarded, HEADER_LENGTH, essence, header_length, is_encoded},
+    input::Guarded,
+    media::{HEADER_LENGTH, Media, content_type},
     status::Status,
     verdict::{Verdict, X_GUARD_VERDICT},
     windows::Windows,
@@ -58,7 +59,7 @@ pub async fn output(
     let verdict = Verdict::new(guarded.guardrails.tell_verdict, record.id.as_str(), revision);
     let is_empty = body.is_end_stream() || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     // An answer of gRPC without a body has its status in its head.
-    if grpc::is_grpc(content_type(&parts.headers)) {
+    if grpc::is_grpc(content_type(&parts.headers).unwrap_or_default()) {
         Status::of(&guarded).judge(&mut parts.headers);
     }
     if is_empty {
@@ -105,8 +106,7 @@ enum Flows {
 
 impl Form {
     fn of(headers: &HeaderMap, api: Api, method: Option<Method>) -> Self {
-        let content_type = content_type(headers);
-        if grpc::is_grpc(content_type) {
+        if grpc::is_grpc(content_type(headers).unwrap_or_default()) {
             return match method {
                 Some(Method::Infer) => Self::Flows(Flows::Messages { is_stream: false }),
                 Some(Method::StreamInfer) => Self::Flows(Flows::Messages { is_stream: true }),
@@ -114,25 +114,13 @@ impl Form {
                 Some(Method::Unknown) | None => Self::Other,
             };
         }
-        if is_encoded(headers) {
-            return Self::Other;
-        }
-        let shape = Shape::answer(api);
-        match &*essence(headers) {
-            _ if headers.contains_key(HEADER_LENGTH) => {
-                header_length(headers).map_or(Self::Other, |length| Self::Whole(Kind::Binary(shape, length)))
-            }
-            "text/event-stream" => Self::Flows(Flows::Events),
-            "application/json" | "text/json" => Self::Whole(Kind::Json(shape)),
-            essence if essence.ends_with("+json") => Self::Whole(Kind::Json(shape)),
-            _ if is_text(content_type) => Self::Flows(Flows::Text),
-            _ => Self::Other,
+        match Media::of(headers, Shape::answer(api)) {
+            Media::Document(kind) => Self::Whole(kind),
+            Media::Events => Self::Flows(Flows::Events),
+            Media::Text => Self::Flows(Flows::Text),
+            Media::Multipart | Media::Urlencoded | Media::Unsaid | Media::Other => Self::Other,
         }
     }
-}
-
-fn content_type(headers: &HeaderMap) -> &[u8] {
-    headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default()
 }
 
 /// Tells the client what has been judged.
@@ -160,7 +148,7 @@ impl Guarded {
             return Ok(());
         }
         self.tally.failed(Way::Output, "body", reason);
-        self.tally.count(Way::Output, Judged::Block);
+        self.tally.close(Way::Output, Judged::Block);
         Err(Refusal::unscreenable_answer().detail(reason))
     }
 
@@ -204,7 +192,7 @@ impl Guarded {
         let collected = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
         let bytes = collected.map_err(|error| Refusal::unscreenable_answer().detail(error.to_string()))?.to_bytes();
         let judged = self.document(kind, bytes.clone()).await;
-        self.tally.count(Way::Output, if judged.is_err() { Judged::Block } else { self.tally.judged(Way::Output) });
+        self.tally.close(Way::Output, if judged.is_err() { Judged::Block } else { self.tally.judged(Way::Output) });
         let bytes = match judged {
             Ok(outcome) => {
                 if let Some(length) = outcome.header_bytes {

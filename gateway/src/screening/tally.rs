@@ -83,6 +83,7 @@ pub struct Tally {
     worker: Rc<Worker>,
     guardrails: Arc<Guardrails>,
     route: Rc<GuardedRoute>,
+    request_id: Box<str>,
     found: RefCell<Vec<Found>>,
 }
 
@@ -94,8 +95,8 @@ impl std::fmt::Debug for Tally {
 
 impl Tally {
     /// Nothing has been found.
-    pub fn new(worker: Rc<Worker>, guardrails: Arc<Guardrails>, route: Rc<GuardedRoute>) -> Self {
-        Self { worker, guardrails, route, found: RefCell::default() }
+    pub fn new(worker: Rc<Worker>, guardrails: Arc<Guardrails>, route: Rc<GuardedRoute>, request_id: &str) -> Self {
+        Self { worker, guardrails, route, request_id: request_id.into(), found: RefCell::default() }
     }
 
     /// What these guards are.
@@ -153,9 +154,13 @@ impl Tally {
         stages.map(Judged::of).max().unwrap_or_default()
     }
 
-    /// Counts what became of all that went this way.
-    pub fn count(&self, way: Way, judged: Judged) {
+    /// Counts what became of all that went this way, and tells by which rules if there were any; never what was said.
+    pub fn close(&self, way: Way, judged: Judged) {
         self.worker.metrics.guardrail_verdict(&self.route, way, judged);
+        if judged == Judged::Block || self.found.borrow().iter().any(|one| one.way == way) {
+            let (id, way, verdict) = (&*self.request_id, way.as_str(), judged.as_str());
+            tracing::info!(request_id = id, way, verdict, rules = %self.rules(), "guardrails found something");
+        }
     }
 
     /// Patterns have taken so long.
@@ -178,11 +183,6 @@ impl Tally {
         }
         // Names are what documents make them; here they stand in a header and in a comment.
         rules.replace(|letter: char| !matches!(letter, ' '..='~') || letter == '"', "_")
-    }
-
-    /// Whether nothing was found either way.
-    pub fn is_empty(&self) -> bool {
-        self.found.borrow().is_empty()
     }
 
     /// One direction of the guards.
