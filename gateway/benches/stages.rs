@@ -4,12 +4,10 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use portcullis_gateway::{
+use portcullis_dialects::{
     canonical::{Head, canonicalise},
-    filters::{
-        hygiene::{Origin, add_forwarded, clean_answer, clean_request},
-        identifiers::RequestId,
-    },
+    hygiene::{Origin, add_forwarded, clean_answer, clean_request},
+    identifiers::RequestId,
     model::{GrpcScan, from_json},
     refusal::Dialect,
     sse::{Bounds, Splitter, Tail},

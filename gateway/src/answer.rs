@@ -20,7 +20,8 @@ use portcullis_mesh::{
 };
 
 use crate::{
-    filters::{hygiene::clean_answer, identifiers::X_REQUEST_ID},
+    hygiene::clean_answer,
+    identifiers::X_REQUEST_ID,
     prompt::refuse_body,
     record::{Ending, Record},
     refusal::{self, Dialect, Fault, Refusal},

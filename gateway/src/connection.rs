@@ -23,7 +23,7 @@ use portcullis_policy::snapshot::{Access, ClientValidation, Listener, ListenerPr
 use tokio::sync::oneshot;
 
 use crate::{
-    filters::hygiene::Origin,
+    hygiene::Origin,
     live::{Live, PortKey},
     metrics::PortMetrics,
     refusal::Refusal,

@@ -1,12 +1,10 @@
-//! What a rule changes in requests and answers, and what no request or answer may carry through.
+//! What a rule changes in requests and answers.
 //!
-//! [`headers`], [`paths`] and [`cors`] do what the Gateway API's filters say. [`hygiene`] is not configurable: it is
-//! applied to every request before any filter, and to every answer before its filters. [`identifiers`] names exchanges.
+//! [`headers`], [`paths`] and [`cors`] do what the Gateway API's filters say. What no document can change, the hygiene of
+//! every request and every answer, is in `portcullis-dialects`.
 
 pub mod cors;
 pub mod headers;
-pub mod hygiene;
-pub mod identifiers;
 pub mod paths;
 
 use portcullis_policy::snapshot::Mirror;

@@ -25,7 +25,8 @@ use smallvec::SmallVec;
 
 use crate::{
     answer::{self, AnswerBody, TunnelGuard},
-    filters::{headers::change, hygiene::clean_answer},
+    filters::headers::change,
+    hygiene::clean_answer,
     live::{Live, LiveBackend},
     outbound::{Outbound, is_safe_to_repeat},
     permission::{Passage, UNWATCHED_BYTES_MAX},

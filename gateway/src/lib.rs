@@ -1,13 +1,11 @@
 //! **What**, at the edge: the stages of one request.
 //!
-//! Read in the order in which a request meets them: [`canonical`] gives it one form, [`filters`] takes from it what a
-//! client may not say, [`model`] reads which model it asks for, and [`refusal`] answers it when a stage said no.
-//! [`grpc`] and [`sse`] know the two formats whose ends can be mistaken.
+//! Start with [`exchange`]: each of its lines is a stage, each stage a file. How requests are read and refusals are said is
+//! `portcullis-dialects`, which the sidecar shares.
 
 pub mod admin;
 pub mod answer;
 pub mod authenticate;
-pub mod canonical;
 pub mod cli;
 pub mod connection;
 pub mod demo;
@@ -17,14 +15,12 @@ pub mod explain;
 pub mod fetch;
 pub mod filters;
 pub mod forward;
-pub mod grpc;
 pub mod keys;
 pub mod limits;
 pub mod listing;
 pub mod live;
 pub mod logging;
 pub mod metrics;
-pub mod model;
 pub mod outbound;
 pub mod permission;
 pub mod policy_test;
@@ -34,7 +30,6 @@ pub mod prompt;
 pub mod random;
 pub mod receive;
 pub mod record;
-pub mod refusal;
 pub mod reload;
 pub mod resource;
 pub mod route;
@@ -43,9 +38,10 @@ pub mod same_rule;
 pub mod screening;
 pub mod shadow;
 pub mod sockets;
-pub mod sse;
 pub mod tls;
 pub mod upgrade;
 pub mod upstream_identity;
 pub mod watch;
 pub mod worker;
+
+use portcullis_dialects::{canonical, grpc, hygiene, identifiers, model, refusal, sse};

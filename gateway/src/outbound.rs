@@ -23,11 +23,11 @@ use crate::{
     filters::{
         cors::{self, Grant, Verdict},
         headers::change,
-        hygiene::{add_forwarded, clean_answer},
         is_mirrored,
         paths::{Place, changed_path, redirect},
     },
     grpc,
+    hygiene::{add_forwarded, clean_answer},
     live::{Live, LiveBackend},
     prompt::refuse_body,
     receive::{Line, Request},

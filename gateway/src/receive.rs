@@ -10,10 +10,8 @@ use smallvec::SmallVec;
 
 use crate::{
     canonical::{Canonical, Head, canonicalise},
-    filters::{
-        hygiene,
-        identifiers::{RequestId, X_REQUEST_ID},
-    },
+    hygiene,
+    identifiers::{RequestId, X_REQUEST_ID},
     refusal::Refusal,
 };
 

@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use portcullis_mesh::telemetry::{Gauge, RouteMetrics};
 use portcullis_policy::{authorize::Caller, snapshot::Rule};
 
-use crate::{filters::identifiers::RequestId, permission::Watched, refusal::Dialect, worker::Worker};
+use crate::{identifiers::RequestId, permission::Watched, refusal::Dialect, worker::Worker};
 
 /// The record of one exchange.
 pub struct Record {

@@ -12,6 +12,13 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header::HOST};
+use portcullis_dialects::{
+    canonical::{Head, canonicalise},
+    hygiene,
+    model::{GrpcScan, from_json, from_multipart},
+    refusal::Dialect,
+    sse::{Bounds, Ending, Splitter, Tail},
+};
 use portcullis_gateway::{
     authenticate::directory::{
         entry::{closed, stable_id},
@@ -27,11 +34,6 @@ use portcullis_gateway::{
         jwt::{Jwt, is_signed},
         keys::KeySet,
     },
-    canonical::{Head, canonicalise},
-    filters::hygiene,
-    model::{GrpcScan, from_json, from_multipart},
-    refusal::Dialect,
-    sse::{Bounds, Ending, Splitter, Tail},
 };
 use portcullis_mesh::http::{
     framing::decode_chunks,

@@ -24,7 +24,8 @@ use super::{
 };
 use crate::{
     canonical::Canonical,
-    filters::{cors, identifiers::RequestId},
+    filters::cors,
+    identifiers::RequestId,
     live::specificity,
     prompt,
     receive::{Line, Request, receive},

@@ -11,11 +11,11 @@ use super::{Fault, Refusal};
 use crate::grpc::Status;
 
 /// The methods that pass, for `Allow`.
-pub(crate) const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, QUERY");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, QUERY");
 
 impl Refusal {
-    /// 401: no credential, or none that counts. What would, [`Challenges`](crate::authenticate::challenge::Challenges)
-    /// add.
+    /// 401: no credential, or none that counts. What would, the gateway's
+    /// challenges add.
     pub fn unauthenticated(code: &'static str) -> Self {
         Self::new(Fault::Caller, StatusCode::UNAUTHORIZED, code, "authentication is required")
     }
