@@ -26,6 +26,7 @@ const NAMES: &[(&str, &str, &[&str])] = &[
     ("AuditSink", "auditsinks", &["sink"]),
     ("PolicyTest", "policytests", &["ptest"]),
     ("TransportPolicy", "transportpolicies", &["tpol"]),
+    ("WorkloadPolicy", "workloadpolicies", &["wpol"]),
 ];
 
 /// One JSON Schema (draft 2020-12) for files that hold documents of any kind that is read. Each kind's own schema stands

@@ -14,6 +14,7 @@ use portcullis_certs::SpiffeId;
 
 pub use self::{access::*, identity::*};
 use crate::{
+    authorize::WorkloadPolicy,
     guard::screen::Guardrails,
     roles::Roles,
     routes::{RouteTable, TlsRouteTable},
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub providers: Vec<IdentityProvider>,
     /// Every role and who has it.
     pub roles: Roles,
+    /// Every WorkloadPolicy, for sidecars.
+    pub workloads: Vec<Arc<WorkloadPolicy>>,
     /// How each document fared, as Gateway API conditions, for `/snapshot`.
     pub documents: Vec<DocumentStatus>,
 }

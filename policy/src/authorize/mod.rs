@@ -3,12 +3,16 @@
 //! Closed: what no rule allows is denied, and a rule that denies wins over all that allow.
 
 mod caller;
+mod workload;
 
 use std::net::IpAddr;
 
 use http::HeaderMap;
 
-pub use self::caller::{Caller, Group, Method, Principal, PrincipalKind};
+pub use self::{
+    caller::{Caller, Group, Method, Principal, PrincipalKind},
+    workload::{WorkloadDenial, WorkloadPermit, WorkloadPolicy, WorkloadQuestion, WorkloadRule, WorkloadRules},
+};
 use crate::{
     Snapshot,
     action::Action,

@@ -408,11 +408,7 @@ impl<'i, 'd> Backends<'i, 'd> {
             document: document.id.clone(),
             port: None,
             http: UpstreamHttp::Auto,
-            dialect: Some(match spec.protocol {
-                Protocol::OpenAi => Dialect::OpenAi,
-                Protocol::Anthropic => Dialect::Anthropic,
-                Protocol::KserveV2 => Dialect::KserveV2,
-            }),
+            dialect: Some(dialect(spec.protocol)),
             engine: match spec.engine {
                 Some(EngineWord::Vllm) => Engine::Vllm,
                 Some(EngineWord::Triton) => Engine::Triton,
@@ -651,4 +647,13 @@ fn tls_settings(
         subject_alt_names: subject_alt_names.collect(),
         client_certificate: None,
     }))
+}
+
+/// What a document says is spoken.
+pub(super) fn dialect(protocol: Protocol) -> Dialect {
+    match protocol {
+        Protocol::OpenAi => Dialect::OpenAi,
+        Protocol::Anthropic => Dialect::Anthropic,
+        Protocol::KserveV2 => Dialect::KserveV2,
+    }
 }

@@ -13,6 +13,7 @@ mod inventory;
 mod roles;
 mod routes;
 mod status;
+mod workloads;
 
 use sha2::{Digest, Sha256};
 
@@ -47,6 +48,7 @@ pub fn compile(documents: &[Document]) -> Compiled {
     let access = AccessRules::new(&inventory, &providers, &mut diagnostics);
     let guardrails = GuardrailRules::new(&inventory, &mut diagnostics);
     let roles = roles::compile(&inventory, &providers, &mut diagnostics);
+    let workloads = workloads::compile(documents, &mut diagnostics);
     let mut backends = Backends::new(&inventory, &mut statuses, &mut diagnostics);
     attach_routes(&inventory, &access, &guardrails, &mut backends, &mut gateways, &mut statuses, &mut diagnostics);
     let backends = backends.finish(&mut diagnostics, &mut statuses);
@@ -54,7 +56,15 @@ pub fn compile(documents: &[Document]) -> Compiled {
     let documents = statuses.finish(documents);
     let revision = revision(inventory.documents);
     Compiled {
-        snapshot: Snapshot { revision, listeners, backends, providers: providers.finish(), roles, documents },
+        snapshot: Snapshot {
+            revision,
+            listeners,
+            backends,
+            providers: providers.finish(),
+            roles,
+            workloads,
+            documents,
+        },
         diagnostics,
     }
 }

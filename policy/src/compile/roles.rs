@@ -6,6 +6,7 @@ mod warnings;
 
 use foldhash::HashMap;
 
+pub(super) use self::subjects::is_workload;
 use super::{access::unknown_action, identity::Providers, inventory::Inventory, status::arc};
 use crate::{
     action::{Action, ActionSet},
@@ -116,7 +117,12 @@ fn role_rule(
     })
 }
 
-fn actions(document: &Document, path: &str, words: &[String], diagnostics: &mut Vec<Diagnostic>) -> ActionSet {
+pub(super) fn actions(
+    document: &Document,
+    path: &str,
+    words: &[String],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> ActionSet {
     let mut actions = ActionSet::default();
     for (index, word) in words.iter().enumerate() {
         match Action::parse(word) {
@@ -128,7 +134,12 @@ fn actions(document: &Document, path: &str, words: &[String], diagnostics: &mut 
     actions
 }
 
-fn patterns(document: &Document, path: &str, texts: &[String], diagnostics: &mut Vec<Diagnostic>) -> Vec<Pattern> {
+pub(super) fn patterns(
+    document: &Document,
+    path: &str,
+    texts: &[String],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Pattern> {
     for (index, text) in texts.iter().enumerate() {
         if text.is_empty() || text.len() > PATTERN_BYTES_MAX {
             let message = format!("the name of a model has 1 to {PATTERN_BYTES_MAX} bytes");

@@ -1,6 +1,6 @@
 //! What is decided, and by which rule.
 
-use super::{Condition, Effect, Role, RoleRule, Roles, Standing, subjects::Held};
+use super::{Condition, Effect, Pattern, Role, RoleRule, Roles, Standing, subjects::Held};
 use crate::{
     action::Action,
     authorize::{AboutModel, Deciding, Principal, Question},
@@ -38,14 +38,7 @@ impl RoleRule {
 
     /// Whether it is about the model that is asked for.
     pub(super) fn speaks_of_model(&self, question: &Question<'_>) -> bool {
-        let all = self.models.is_empty();
-        match question.model {
-            AboutModel::Named(model) => all || self.models.iter().any(|pattern| pattern.matches(model)),
-            // Who may list some models may list; the answer holds no others.
-            AboutModel::None if question.action == Action::ListModels => all || self.effect == Effect::Allow,
-            AboutModel::None => all,
-            AboutModel::Unknown | AboutModel::AnyOf(_) => all || self.effect == Effect::Deny,
-        }
+        speaks_of_model(&self.models, self.effect, question.action, question.model)
     }
 
     /// Whether all conditions hold.
@@ -126,6 +119,18 @@ impl Roles {
             rule: role.rules.get(place.rule as usize)?.location.clone(),
             subject: binding.subjects.get(place.held.subject as usize)?.location.clone(),
         })
+    }
+}
+
+/// Whether a rule for these models (empty: every one, and what is about none) reaches a request.
+pub(crate) fn speaks_of_model(models: &[Pattern], effect: Effect, action: Action, about: AboutModel<'_>) -> bool {
+    let all = models.is_empty();
+    match about {
+        AboutModel::Named(model) => all || models.iter().any(|pattern| pattern.matches(model)),
+        // Who may list some models may list; the answer holds no others.
+        AboutModel::None if action == Action::ListModels => all || effect == Effect::Allow,
+        AboutModel::None => all,
+        AboutModel::Unknown | AboutModel::AnyOf(_) => all || effect == Effect::Deny,
     }
 }
 

@@ -14,6 +14,7 @@ mod subjects;
 
 use std::sync::Arc;
 
+pub(crate) use self::decide::speaks_of_model;
 pub use self::{
     condition::Condition,
     decide::{Place, Verdict},

@@ -99,7 +99,7 @@ fn check(
 }
 
 /// A SPIFFE ID, perhaps with wildcards in its path.
-fn is_workload(name: &str) -> bool {
+pub(in crate::compile) fn is_workload(name: &str) -> bool {
     let Some((domain, path)) = name.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/')) else {
         return false;
     };

@@ -115,6 +115,7 @@ kinds! {
     AuditSink(ours::AuditSink): "portcullis.dev", ["v1alpha1"], "AuditSink";
     PolicyTest(ours::PolicyTest): "portcullis.dev", ["v1alpha1"], "PolicyTest";
     TransportPolicy(ours::TransportPolicy): "portcullis.dev", ["v1alpha1"], "TransportPolicy";
+    WorkloadPolicy(ours::WorkloadPolicy): "portcullis.dev", ["v1alpha1"], "WorkloadPolicy";
 }
 
 /// `group/version`; the core group has no name.

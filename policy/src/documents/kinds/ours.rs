@@ -8,8 +8,9 @@ use serde::Deserialize;
 mod access;
 mod guardrails;
 mod identity;
+mod workload;
 
-pub use self::{access::*, guardrails::*, identity::*};
+pub use self::{access::*, guardrails::*, identity::*, workload::*};
 use super::{
     Metadata,
     gateway_api::{ObjectReference, PolicyTargetReference, kind, object},
@@ -19,7 +20,7 @@ use super::{
 mod shapes {
     use super::{
         AccessPolicySpec, AuditSinkSpec, CertificateSpec, Deserialize, GuardrailPolicySpec, IdentityProviderSpec,
-        InferenceBackendSpec, JsonSchema, Metadata, TransportPolicySpec, kind,
+        InferenceBackendSpec, JsonSchema, Metadata, TransportPolicySpec, WorkloadPolicySpec, kind,
     };
     kind!(InferenceBackend, InferenceBackendSpec);
     kind!(Certificate, CertificateSpec);
@@ -28,6 +29,7 @@ mod shapes {
     kind!(GuardrailPolicy, GuardrailPolicySpec);
     kind!(AuditSink, AuditSinkSpec);
     kind!(TransportPolicy, TransportPolicySpec);
+    kind!(WorkloadPolicy, WorkloadPolicySpec);
 }
 pub use shapes::*;
 
