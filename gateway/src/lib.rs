@@ -26,9 +26,7 @@ pub mod permission;
 pub mod policy_test;
 pub mod private_file;
 pub mod probe;
-pub mod prompt;
 pub mod random;
-pub mod receive;
 pub mod record;
 pub mod reload;
 pub mod resource;
@@ -44,4 +42,4 @@ pub mod upstream_identity;
 pub mod watch;
 pub mod worker;
 
-use portcullis_dialects::{canonical, grpc, hygiene, identifiers, model, refusal, sse};
+use portcullis_dialects::{canonical, grpc, hygiene, identifiers, prompt, receive, refusal, sse};

@@ -27,7 +27,7 @@ pub use self::{
     document::INLINE_BYTES_MAX,
     flow::{AnswerScreen, Passed},
     guards::Guards,
-    input::{Screened, input, refusal_of},
+    input::{Screened, input},
     output::{ANSWER_BYTES_MAX, output},
     secret::{PlaceholderSecret, SecretError},
     tally::{Judged, Tally, Way},

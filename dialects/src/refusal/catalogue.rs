@@ -102,6 +102,13 @@ impl Refusal {
         .grpc(Status::ResourceExhausted)
     }
 
+    /// What is said when a stage ended the request's body on purpose, by its code: a guardrail, or a reader of messages.
+    pub fn of_ended_body(code: &'static str) -> Self {
+        let guards = [Self::content_filter(), Self::unscreenable(), Self::guardrail_unavailable()];
+        let said = guards.into_iter().find(|refusal| refusal.code == code);
+        said.unwrap_or_else(|| Self::malformed(code, "the request body is not what its first message announced"))
+    }
+
     /// 414: a request target beyond the bound.
     pub fn target_too_long() -> Self {
         Self::new(Fault::Caller, StatusCode::URI_TOO_LONG, "target_too_long", "the request target is too long")

@@ -63,6 +63,7 @@ fn example_snapshot() -> SnapshotPage {
         providers: Vec::new(),
         roles: portcullis_policy::roles::Roles::default(),
         backends: Vec::new(),
+        workloads: Vec::new(),
         documents: vec![
             DocumentStatus {
                 document: id("Gateway", "edge"),

@@ -73,20 +73,10 @@ impl Screened {
     }
 }
 
-/// Why a body ends that is judged as it passes: codes of refusals.
+/// Why a body ends that is judged as it passes: codes of refusals ([`Refusal::of_ended_body`]).
 const FILTERED: &str = "content_filter";
 const UNSCREENABLE: &str = "unscreenable";
 const FAILED: &str = "guardrail_unavailable";
-
-/// The refusal of a request whose body a guard has ended. `None`: it was not a guard.
-pub fn refusal_of(code: &str) -> Option<Refusal> {
-    match code {
-        FILTERED => Some(Refusal::content_filter()),
-        UNSCREENABLE => Some(Refusal::unscreenable()),
-        FAILED => Some(Refusal::guardrail_unavailable()),
-        _ => None,
-    }
-}
 
 /// Judges what goes in, by the guards of its rule.
 pub async fn input(

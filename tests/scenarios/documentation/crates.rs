@@ -19,7 +19,7 @@ fn crates_import_only_what_they_may() {
         ("certs", &[]),
         ("policy", &["certs"]),
         ("mesh", &["certs"]),
-        ("dialects", &["policy"]),
+        ("dialects", &["mesh", "policy"]),
         // The demo brings its inference servers along.
         ("gateway", &["certs", "dialects", "mesh", "policy", "simulator"]),
         ("sidecar", &["certs", "dialects", "mesh", "policy"]),

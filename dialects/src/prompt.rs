@@ -15,7 +15,6 @@ use crate::{
     model::{self, GrpcScan, ModelSource},
     receive::{Line, Request},
     refusal::Refusal,
-    screening,
 };
 
 /// The largest body that is read whole, in bytes. Images in prompts are text here.
@@ -123,8 +122,7 @@ async fn scan_first(
 pub fn refuse_body(error: &BodyError) -> Refusal {
     match error {
         BodyError::Stalled => Refusal::request_timeout(),
-        BodyError::Ended(code) => screening::refusal_of(code)
-            .unwrap_or_else(|| Refusal::malformed(code, "the request body is not what its first message announced")),
+        BodyError::Ended(code) => Refusal::of_ended_body(code),
         error => Refusal::malformed("malformed_body", "the request body is malformed or was cut short")
             .detail(error.to_string())
             .closing(),
