@@ -38,6 +38,11 @@ pub fn clean_request(headers: &mut HeaderMap) {
     clean(headers, is_claim);
 }
 
+/// Takes from a request what is hop-by-hop alone: its sender may say for whom it calls.
+pub fn clean_relayed_request(headers: &mut HeaderMap) {
+    clean(headers, |_| false);
+}
+
 /// Takes from an answer what is hop-by-hop and what a backend must not tell.
 pub fn clean_answer(headers: &mut HeaderMap) {
     clean(headers, is_tale);

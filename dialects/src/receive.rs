@@ -1,8 +1,12 @@
 //! The first stage: what came is split into what is judged (the [`Line`]) and what is forwarded (the [`Request`]).
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Uri,
     header::{Entry, HOST},
+    uri::PathAndQuery,
 };
 use portcullis_mesh::http::{Arrival, Incoming, Interim};
 use portcullis_policy::snapshot::Scheme;
@@ -47,6 +51,15 @@ const MODEL_NAME: &str = "x-gateway-model-name";
 
 /// Splits what arrived, and takes from it what clients may not say.
 pub fn receive(arrival: Arrival, id: &RequestId) -> (Line, Request) {
+    take_apart(arrival, id, hygiene::clean_request)
+}
+
+/// The same from a workload that may turn out to be one that speaks for others: what it says of them stays, for now.
+pub fn receive_relayed(arrival: Arrival, id: &RequestId) -> (Line, Request) {
+    take_apart(arrival, id, hygiene::clean_relayed_request)
+}
+
+fn take_apart(arrival: Arrival, id: &RequestId, clean: fn(&mut HeaderMap)) -> (Line, Request) {
     let Arrival { request, interim } = arrival;
     let (parts, mut body) = request.into_parts();
     body.cleanse_trailers(hygiene::clean_request);
@@ -57,7 +70,7 @@ pub fn receive(arrival: Arrival, id: &RequestId) -> (Line, Request) {
     };
     let upgrade = if parts.version == http::Version::HTTP_11 { hygiene::wanted_upgrade(&headers) } else { None };
     let claims = headers.get_all(MODEL_NAME).iter().cloned().collect();
-    hygiene::clean_request(&mut headers);
+    clean(&mut headers);
     headers.insert(X_REQUEST_ID, id.to_header_value());
     let absolute = parts.version < http::Version::HTTP_2 && parts.uri.authority().is_some();
     let line = Line {
@@ -73,7 +86,7 @@ pub fn receive(arrival: Arrival, id: &RequestId) -> (Line, Request) {
 impl Line {
     /// The one form that is both matched and forwarded.
     pub fn canonical(&self, scheme: Scheme) -> Result<Canonical<'_>, Refusal> {
-        let path_and_query = self.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+        let path_and_query = self.uri.path_and_query().map_or("", PathAndQuery::as_str);
         let target = self.absolute.as_deref().unwrap_or(path_and_query);
         let authority = (self.version >= http::Version::HTTP_2)
             .then(|| self.uri.authority().map(|authority| authority.as_str().as_bytes()))
@@ -97,8 +110,33 @@ impl Line {
         }
     }
 
-    /// The `Host` field as it was sent, if there was exactly one and no absolute target.
-    pub fn host_value(&self) -> Option<&HeaderValue> {
-        self.hosts.first()
+    /// Path and query to forward, with `path` for the canonical one; the original's own bytes where that is the same.
+    ///
+    /// # Errors
+    /// A path that no request can have.
+    pub fn target(&self, canonical: &Canonical<'_>, path: Cow<'_, str>) -> Result<Uri, Refusal> {
+        if canonical.is_asterisk() {
+            return Ok(Uri::from_static("*"));
+        }
+        if let Some(original) = self.uri.path_and_query()
+            && original.path() == path
+        {
+            return Ok(Uri::from(original.clone()));
+        }
+        let text = match canonical.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.into_owned(),
+        };
+        let path_and_query = PathAndQuery::from_maybe_shared(Bytes::from(text))
+            .map_err(|_| Refusal::malformed("invalid_path", "the request path cannot be forwarded"))?;
+        Ok(Uri::from(path_and_query))
+    }
+
+    /// The `Host` field to forward: the value as it came where it was canonical already.
+    pub fn host_field(&self, canonical: &Canonical<'_>) -> HeaderValue {
+        match self.hosts.first() {
+            Some(value) if value.as_bytes() == canonical.authority().as_bytes() => value.clone(),
+            _ => HeaderValue::from_str(canonical.authority()).unwrap_or(HeaderValue::from_static("")),
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser as _},
+};
 use portcullis_policy::{documents::formats, guard::screen::Speaker};
 
 use crate::{limits::Limit, logging::LogFormat};
@@ -109,7 +112,7 @@ pub struct RunArgs {
     #[arg(long, default_value_t = 1024, value_name = "N")]
     pub handshakes_per_source_max: u32,
     /// How logs are written to standard error. On a terminal text, elsewhere JSON, if not given.
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = PossibleValuesParser::new(LogFormat::WORDS).map(|word| LogFormat::named(&word)))]
     pub log_format: Option<LogFormat>,
 }
 

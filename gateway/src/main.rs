@@ -12,11 +12,11 @@ use portcullis_gateway::{
     diff::diff,
     explain::{explain, guard::guard_explain},
     keys::keys,
-    logging::{self, LogFormat},
     policy_test::policy_test,
     run::{RunError, run},
     screening::end_on_panic,
 };
+use portcullis_mesh::telemetry::logging::{self, LogFormat};
 use portcullis_policy::{check::check, diagnostics, reach, schema};
 
 #[global_allocator]

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header::HOST, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header::HOST};
 use portcullis_mesh::{
     connections::Version,
     http::{Incoming, Interim},
@@ -134,7 +134,7 @@ pub fn prepare<'t>(
     if let Some(model) = model.and_then(|name| HeaderValue::from_str(&name).ok()) {
         headers.insert(MODEL_NAME, model);
     }
-    let authority = authority(line, canonical);
+    let authority = line.host_field(canonical);
     add_forwarded(&mut headers, &connection.origin, &authority);
     headers.insert(HOST, authority);
     let content_type = headers.get(http::header::CONTENT_TYPE).map(HeaderValue::as_bytes);
@@ -146,7 +146,11 @@ pub fn prepare<'t>(
     for filters in [&rule.filters, &chosen.filters] {
         apply(filters, &mut headers);
     }
-    let uri = forwarded_target(line, canonical, path_change(&rule.filters, &chosen.filters), matched.prefix_len)?;
+    let path = match path_change(&rule.filters, &chosen.filters) {
+        Some(change) => changed_path(change, canonical.path(), matched.prefix_len),
+        None => Cow::Borrowed(canonical.path()),
+    };
+    let uri = line.target(canonical, path)?;
     let mirrors = mirrors(&rule.filters, &chosen.filters, connection);
     let (mut head, ()) = http::Request::new(()).into_parts();
     head.method = line.method.clone();
@@ -267,14 +271,6 @@ fn refuse_unresolved(unresolved: &Unresolved) -> Refusal {
     Refusal::new(Fault::Gateway, StatusCode::INTERNAL_SERVER_ERROR, code, "this route is not configured correctly")
 }
 
-/// The `Host` to forward: the value as it came where it was canonical already.
-fn authority(line: &Line, canonical: &Canonical<'_>) -> HeaderValue {
-    match line.host_value() {
-        Some(value) if value.as_bytes() == canonical.authority().as_bytes() => value.clone(),
-        _ => HeaderValue::from_str(canonical.authority()).unwrap_or(HeaderValue::from_static("")),
-    }
-}
-
 fn apply(filters: &Filters, headers: &mut HeaderMap) {
     if let Some(changes) = &filters.request_headers {
         change(headers, changes);
@@ -287,35 +283,6 @@ fn apply(filters: &Filters, headers: &mut HeaderMap) {
 /// The one change of the path that counts: the reference's own before the rule's, as there is one path that was matched.
 fn path_change<'f>(rule: &'f Filters, reference: &'f Filters) -> Option<&'f PathChange> {
     [reference, rule].into_iter().find_map(|filters| filters.rewrite.as_ref()?.path.as_ref())
-}
-
-/// Path and query to forward; the original's own bytes where nothing changes.
-fn forwarded_target(
-    line: &Line,
-    canonical: &Canonical<'_>,
-    change: Option<&PathChange>,
-    prefix_len: Option<usize>,
-) -> Result<Uri, Refusal> {
-    if canonical.is_asterisk() {
-        return Ok(Uri::from_static("*"));
-    }
-    let original = line.uri.path_and_query();
-    let mut path = Cow::Borrowed(canonical.path());
-    if let Some(change) = change {
-        path = changed_path(change, canonical.path(), prefix_len);
-    }
-    if let Some(original) = original
-        && original.path() == path
-    {
-        return Ok(Uri::from(original.clone()));
-    }
-    let text = match canonical.query() {
-        Some(query) => format!("{path}?{query}"),
-        None => path.into_owned(),
-    };
-    let path_and_query = PathAndQuery::from_maybe_shared(Bytes::from(text))
-        .map_err(|_| Refusal::malformed("invalid_path", "the request path cannot be forwarded"))?;
-    Ok(Uri::from(path_and_query))
 }
 
 fn mirrors(rule: &Filters, reference: &Filters, connection: &Connection) -> Vec<BackendId> {

@@ -9,6 +9,8 @@ pub mod handover;
 pub mod http;
 pub mod io;
 pub mod listen;
+pub mod random;
 pub mod telemetry;
 pub mod timer;
 pub mod tls;
+pub mod watch;

@@ -2,11 +2,13 @@
 //!
 //! Families are registered once ([`Registry`]); a series is resolved once, to a small handle ([`Counter`], [`Gauge`],
 //! [`Histogram`]); each worker writes handles through its own [`WorkerMetrics`], and a scrape adds the workers up. The
-//! families of the data plane are in [`Catalogue`]; what mesh has no word for is registered by the products.
+//! families of the data plane are in [`Catalogue`]; what mesh has no word for is registered by the products. [`logging`] is
+//! what people and machines read of it line by line.
 
 mod catalogue;
 mod cells;
 mod handles;
+pub mod logging;
 mod page;
 mod process;
 mod registry;

@@ -48,6 +48,8 @@ pub struct WorkloadRule {
     pub actions: ActionSet,
     /// About which models; empty: every one, and what is about none.
     pub models: Vec<Pattern>,
+    /// Whether the callers may say for whom they call.
+    pub relays_callers: bool,
 }
 
 /// The policies of one workload.
@@ -76,12 +78,18 @@ pub struct WorkloadQuestion<'q> {
 pub struct WorkloadPermit {
     action: Action,
     rule: Location,
+    relays_callers: bool,
 }
 
 impl WorkloadPermit {
     /// What the request does.
     pub fn action(&self) -> Action {
         self.action
+    }
+
+    /// Whether the peer may say for whom it calls.
+    pub fn relays_callers(&self) -> bool {
+        self.relays_callers
     }
 
     /// Where the rule that allows it is written.
@@ -140,7 +148,12 @@ impl WorkloadRules {
             match rule.effect {
                 Effect::Deny => return Err(WorkloadDenial::Denied { rule: rule.location.clone() }),
                 Effect::Allow => {
-                    allowed.get_or_insert_with(|| WorkloadPermit { action, rule: rule.location.clone() });
+                    let relays_callers = rule.relays_callers;
+                    allowed.get_or_insert_with(|| WorkloadPermit {
+                        action,
+                        rule: rule.location.clone(),
+                        relays_callers,
+                    });
                 }
             }
         }

@@ -56,6 +56,7 @@ fn rule(
         paths,
         actions,
         models,
+        relays_callers: spec.relays_callers,
     })
 }
 

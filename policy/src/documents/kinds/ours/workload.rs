@@ -38,6 +38,10 @@ pub struct WorkloadRule {
     /// Actions, or `*`.
     #[schemars(length(min = 1))]
     pub actions: Vec<String>,
+    /// Whether these callers may say for whom they call (`x-forwarded-…`, `x-portcullis-…`), as a gateway does; what others
+    /// say of that is dropped.
+    #[serde(default)]
+    pub relays_callers: bool,
     /// Names of models, with `*` for any characters; every model, and what is about none, when not said.
     #[serde(default)]
     pub models: Vec<String>,

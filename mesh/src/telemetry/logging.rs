@@ -33,7 +33,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 const FLUSH_RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
 /// How lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     Text,
@@ -42,6 +42,14 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
+    /// The words for them, as command lines take them.
+    pub const WORDS: [&str; 2] = ["text", "json"];
+
+    /// By its word; whatever is not `json` is text.
+    pub fn named(word: &str) -> Self {
+        if word == "json" { Self::Json } else { Self::Text }
+    }
+
     /// Text on a terminal, JSON anywhere else.
     pub fn detect() -> Self {
         if io::stderr().is_terminal() { Self::Text } else { Self::Json }
@@ -285,7 +293,7 @@ mod tests {
             tracing::trace!("not shown");
         };
         assert_eq!(logged(LogFormat::Json, Some("debug"), work).lines().count(), 1);
-        assert_eq!(logged(LogFormat::Json, Some("portcullis_gateway=trace,error"), work).lines().count(), 2);
+        assert_eq!(logged(LogFormat::Json, Some("portcullis_mesh=trace,error"), work).lines().count(), 2);
         assert_eq!(logged(LogFormat::Json, Some(" "), work), "");
         assert!(filter(Some("portcullis=shout")).is_err());
     }
