@@ -153,6 +153,14 @@ impl<'i, 'd> Backends<'i, 'd> {
         result
     }
 
+    /// The Service that a reference leads to, if its port says that it speaks WebSocket.
+    pub(super) fn websocket_service(&self, reference: Reference<'_>) -> Option<&'d Document> {
+        let document = self.inventory.find(reference.kind, reference.namespace, reference.name)?;
+        let Kind::Service(service) = &document.value else { return None };
+        let port = service.spec.ports.iter().find(|port| Some(port.port) == reference.port)?;
+        matches!(port.app_protocol.as_deref(), Some("kubernetes.io/ws" | "kubernetes.io/wss")).then_some(document)
+    }
+
     fn service(
         &self,
         document: &'d Document,

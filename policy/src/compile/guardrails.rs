@@ -36,8 +36,8 @@ pub(super) struct GuardrailRules<'d> {
     targets: Targets<'d>,
     /// By the policies that hold together.
     compiled: RefCell<HashMap<Vec<usize>, Arc<Guardrails>>>,
-    /// TLSRoutes that a policy covers, and that have been told of.
-    told: RefCell<HashSet<DocumentId>>,
+    /// Routes that a policy covers and whose bytes nobody reads, and the places in them, that have been told of.
+    told: RefCell<HashSet<(DocumentId, String)>>,
 }
 
 impl<'d> GuardrailRules<'d> {
@@ -77,7 +77,7 @@ impl<'d> GuardrailRules<'d> {
         let covering = self.targets.covering(route, None, gateway);
         let drafts = covering.iter().filter_map(|policy| self.policies.get(*policy));
         let Some(draft) = drafts.into_iter().find(|draft| draft.unscreened() == Unscreened::Refuse) else { return };
-        if self.told.borrow_mut().insert(route.id.clone()) {
+        if self.told.borrow_mut().insert((route.id.clone(), String::new())) {
             diagnostics.push(
                 Diagnostic::error("unscreened-route", "a TLSRoute cannot be screened: nobody reads its bytes")
                     .at(route.name_span(), "covered by a GuardrailPolicy")
@@ -87,6 +87,36 @@ impl<'d> GuardrailRules<'d> {
                          only, or write `unscreened: Pass` in it",
                     ),
             );
+        }
+    }
+
+    /// Says so if a rule under guardrails leads, by the reference at this place, to a Service that speaks WebSocket: its
+    /// upgrades are refused, since nobody reads what they carry.
+    pub(super) fn check_websocket(
+        &self,
+        route: &Document,
+        place: &str,
+        service: &Document,
+        guardrails: Option<&Arc<Guardrails>>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        let Some(guardrails) = guardrails.filter(|guardrails| guardrails.unscreened == Unscreened::Refuse) else {
+            return;
+        };
+        if self.told.borrow_mut().insert((route.id.clone(), place.to_owned())) {
+            let refusing = self.policies.iter().find(|draft| {
+                draft.unscreened() == Unscreened::Refuse && guardrails.policies.contains(&draft.document.id)
+            });
+            let mut told = Diagnostic::warning(
+                "unscreened-websocket",
+                format!("WebSockets to {} are refused with 415: nobody reads what they carry", service.id),
+            )
+            .at(route.span(&format!("{place}.name")), "its port says that it speaks WebSocket")
+            .help("write `unscreened: Pass` in every GuardrailPolicy that covers this rule, or let them target others");
+            if let Some(draft) = refusing {
+                told = told.note(draft.document.name_span(), "this GuardrailPolicy takes only what can be screened");
+            }
+            diagnostics.push(told);
         }
     }
 

@@ -380,6 +380,11 @@ fn http_rule<'d>(
     };
     let name = spec.name.as_deref();
     let guardrails = context.guardrails.of(document, name, &gateway.document.id, context.diagnostics);
+    for (place, reference) in spec.backend_refs.iter().enumerate() {
+        let Some(service) = context.backends.websocket_service(led_to(document, reference)) else { continue };
+        let place = format!("{path}.backendRefs[{place}]");
+        context.guardrails.check_websocket(document, &place, service, guardrails.as_ref(), context.diagnostics);
+    }
     let rule = rule(document, index, name, compiled, backends, access, guardrails, false);
     CompiledRule::Http(Arc::new(Rule { request_timeout, backend_request_timeout, retry, ..rule }), matches)
 }
@@ -435,6 +440,17 @@ fn timeouts(
     (request, attempt)
 }
 
+/// What a reference of a route names.
+fn led_to<'a>(document: &'a Document, reference: &'a BackendRef) -> Reference<'a> {
+    Reference {
+        group: reference.group.as_deref().unwrap_or_default(),
+        kind: reference.kind.as_deref().unwrap_or("Service"),
+        namespace: reference.namespace.as_deref().unwrap_or(&document.id.namespace),
+        name: &reference.name,
+        port: reference.port,
+    }
+}
+
 fn backend_refs<'d>(
     document: &'d Document,
     rule: &str,
@@ -449,13 +465,7 @@ fn backend_refs<'d>(
         let target = context.backends.resolve(
             document,
             &path,
-            Reference {
-                group: reference.group.as_deref().unwrap_or_default(),
-                kind: reference.kind.as_deref().unwrap_or("Service"),
-                namespace: reference.namespace.as_deref().unwrap_or(&document.id.namespace),
-                name: &reference.name,
-                port: reference.port,
-            },
+            led_to(document, reference),
             gateway,
             context.statuses,
             context.diagnostics,

@@ -3,8 +3,10 @@
 use portcullis_tests::harness::Reply;
 use serde_json::{Value, json};
 
-use super::{ADDRESS, CHAT, JSON, guarded, post};
-use crate::edge::answer;
+use tokio::io::AsyncWriteExt as _;
+
+use super::{ADDRESS, CHAT, JSON, guarded, policy, post};
+use crate::edge::{Edge, Puppet, answer, http_route, service_speaking};
 
 const GUARDS: &str = "
 input:
@@ -142,6 +144,34 @@ async fn a_protocol_that_nobody_reads_is_no_way_around() {
     assert_ne!(got.status, 101, "{got:?}");
     for seen in origin.seen() {
         assert_eq!(seen.header("upgrade"), None);
+    }
+}
+
+/// C8: a Service may speak WebSocket, which nobody reads: with guards there is no tunnel, unless they say so in words.
+#[tokio::test]
+async fn a_websocket_to_a_service_is_refused_unless_the_policy_says_otherwise() {
+    for (more, opens) in [("", false), ("unscreened: Pass", true)] {
+        let puppet = Puppet::start().await;
+        let route = http_route("all", "rules: [{backendRefs: [{name: talks, port: 80}]}]");
+        let service = service_speaking("talks", puppet.address(), "kubernetes.io/ws");
+        let edge = Edge::start(&[service, route, policy(&format!("{more}\n{GUARDS}"))]).await;
+        let mut client = edge.client().await;
+        let handshake = "GET /socket HTTP/1.1\r\nhost: llm.test\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+            sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        client.send(handshake).await;
+        if opens {
+            let (head, mut backend) = puppet.request().await;
+            assert!(head.to_ascii_lowercase().contains("upgrade: websocket"), "{head}");
+            let agree = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
+            backend.write_all(agree.as_bytes()).await.unwrap();
+            assert_eq!(client.head().await.status, 101);
+        } else {
+            let got = client.answer().await;
+            assert_eq!(got.status, 415, "{got:?}");
+            assert!(got.text().contains("unscreenable"), "{}", got.text());
+            let refused = edge.gateway.metric("portcullis_refusals_total", &[r#"code="unscreenable""#]).await;
+            assert_eq!(refused, 1.0);
+        }
     }
 }
 
