@@ -9,16 +9,22 @@ use portcullis_policy::guard::{
 };
 
 /// So much of a text is taken byte by byte, to show what is held.
-pub(crate) const HELD_SHOWN_BYTES_MAX: usize = 2048;
+const HELD_SHOWN_BYTES_MAX: usize = 2048;
+/// Places of a text at which is said why something is held, each of which takes some milliseconds to find out.
+const HELD_EXPLAINED_MAX: usize = 256;
 
 /// What stages say of a text.
 pub(crate) struct Looked {
     pub(crate) stages: Vec<StageSaid>,
     pub(crate) outcome: Outcome,
-    /// What is held after each character of a stream, where something is.
+}
+
+/// What is held of a text as it comes.
+pub(crate) struct Holds {
+    /// After each character, where something is.
     pub(crate) held: Vec<Held>,
-    /// Only so many bytes were taken one by one.
-    pub(crate) held_is_cut: bool,
+    /// Only so many bytes were taken one by one; `None`: all.
+    pub(crate) cut_at: Option<usize>,
 }
 
 /// What one stage says.
@@ -93,8 +99,7 @@ pub(crate) fn look(direction: &Direction, speaker: Speaker, text: &str) -> Looke
             stage_said(stage, speaker, text, found)
         })
         .collect();
-    let (held, held_is_cut) = held(direction, speaker, text);
-    Looked { outcome: outcome(direction, &stages, said, &flow), stages, held, held_is_cut }
+    Looked { outcome: outcome(direction, &stages, said, &flow), stages }
 }
 
 fn stage_said(stage: &Stage, speaker: Speaker, text: &str, found: Vec<Found>) -> StageSaid {
@@ -195,33 +200,35 @@ pub(crate) fn screened<'t>(
 }
 
 /// Takes a text byte by byte, and says after each character what is held, and why.
-fn held(direction: &Direction, speaker: Speaker, text: &str) -> (Vec<Held>, bool) {
+pub(super) fn holds(direction: &Direction, speaker: Speaker, text: &str) -> Holds {
     let shown = text.get(..text.floor_char_boundary(HELD_SHOWN_BYTES_MAX)).unwrap_or_default();
     let mut screened = Text::new(direction, speaker);
     let (mut scratch, mut said) = (Scratch::default(), Said::new(direction));
-    let mut rows = Vec::new();
-    let mut after = 0;
+    let (mut held, mut after) = (Vec::new(), 0);
     for letter in shown.chars() {
         let mut bytes = [0; 4];
         let flow = screened.push(direction, letter.encode_utf8(&mut bytes).as_bytes(), &mut scratch, &mut said);
         after += letter.len_utf8();
         if !matches!(flow, Flow::Untouched | Flow::Changed) {
-            return (rows, false);
+            return Holds { held, cut_at: None };
         }
         let count = screened.held();
         if count == 0 {
             continue;
         }
         let come = shown.get(..after).unwrap_or_default();
-        let because = screened.witness(come.as_bytes()).map(|witness| {
+        let because = screened.witness().map(|witness| {
             let rule = direction.origin(witness.rule).map_or_else(|| "?".into(), |origin| origin.rule.clone());
             (rule, witness.continuation.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
         });
         let range = after.saturating_sub(count)..after;
-        let held = come.as_bytes().get(range.clone()).unwrap_or_default();
-        rows.push(Held { after, range, text: String::from_utf8_lossy(held).into_owned(), because });
+        let bytes = come.as_bytes().get(range.clone()).unwrap_or_default();
+        held.push(Held { after, range, text: String::from_utf8_lossy(bytes).into_owned(), because });
+        if held.len() == HELD_EXPLAINED_MAX {
+            break;
+        }
     }
-    (rows, shown.len() < text.len())
+    Holds { held, cut_at: (after < text.len()).then_some(after) }
 }
 
 /// What comes out, with placeholders of a key that is good for nothing else.

@@ -21,7 +21,7 @@ use portcullis_policy::{
     snapshot::Rule,
 };
 
-use self::look::{Outcome, look};
+use self::look::{Outcome, holds, look};
 use crate::{
     cli::{GuardExplainArgs, TextOrJson, Way},
     explain::say,
@@ -45,11 +45,11 @@ pub fn guard_explain(arguments: &GuardExplainArgs) -> Result<ExitCode, RunError>
         Way::Input => (&guardrails.input, arguments.from.map_or(Speaker::User, Into::into)),
         Way::Output => (&guardrails.output, arguments.from.map_or(Speaker::Assistant, Into::into)),
     };
-    let looked = look(direction, speaker, &text);
+    let (looked, holds) = (look(direction, speaker, &text), holds(direction, speaker, &text));
     let place = render::Place { rule: &rule, guardrails: &guardrails, way: arguments.direction, speaker };
     say(&match arguments.format {
-        TextOrJson::Text => render::text(&place, &looked),
-        TextOrJson::Json => format!("{:#}\n", render::json(&place, &looked)),
+        TextOrJson::Text => render::text(&place, &looked, &holds),
+        TextOrJson::Json => format!("{:#}\n", render::json(&place, &looked, &holds)),
     });
     Ok(if matches!(looked.outcome, Outcome::Passes { .. }) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -8,7 +8,7 @@ use portcullis_policy::{
 };
 use serde_json::{Value, json};
 
-use super::look::{HELD_SHOWN_BYTES_MAX, Held, Looked, Looks, Outcome, Scored, StageSaid};
+use super::look::{Held, Holds, Looked, Looks, Outcome, Scored, StageSaid};
 use crate::cli::Way;
 
 /// Rows of what is held that people are shown; programs are shown all.
@@ -25,7 +25,7 @@ pub(super) struct Place<'p> {
 }
 
 /// A line for each thing that a stage says.
-pub(super) fn text(place: &Place<'_>, looked: &Looked) -> String {
+pub(super) fn text(place: &Place<'_>, looked: &Looked, holds: &Holds) -> String {
     let mut text = String::new();
     let mut line = |name: &str, said: &str| {
         let _ = writeln!(text, "{name:<12} {said}");
@@ -57,15 +57,15 @@ pub(super) fn text(place: &Place<'_>, looked: &Looked) -> String {
         }
         Outcome::Overrun => line("blocked", "it asks for more than is allowed of one text"),
     }
-    let runs = runs(&looked.held);
+    let runs = runs(&holds.held);
     for held in runs.iter().take(HELD_ROWS_MAX) {
         line("held", &held_words(held));
     }
     if let Some(more) = runs.len().checked_sub(HELD_ROWS_MAX).filter(|more| *more > 0) {
         line("held", &format!("{more} more; `-o json` shows all"));
     }
-    if looked.held_is_cut {
-        line("held", &format!("shown for the first {HELD_SHOWN_BYTES_MAX} bytes"));
+    if let Some(bytes) = holds.cut_at {
+        line("held", &format!("shown for the first {bytes} bytes"));
     }
     text
 }
@@ -143,14 +143,14 @@ fn quoted(text: &str) -> String {
 }
 
 /// Everything that [`text()`] says, and more of it.
-pub(super) fn json(place: &Place<'_>, looked: &Looked) -> Value {
+pub(super) fn json(place: &Place<'_>, looked: &Looked, holds: &Holds) -> Value {
     let stages: Vec<Value> = looked.stages.iter().map(stage_json).collect();
     let outcome = match &looked.outcome {
         Outcome::Passes { text, without_tools } => json!({"passes": true, "text": text, "withoutTools": without_tools}),
         Outcome::Blocked { stage, before } => json!({"passes": false, "blockedBy": &**stage, "before": before}),
         Outcome::Overrun => json!({"passes": false, "overrun": true}),
     };
-    let held = looked.held.iter().map(|held| {
+    let held = holds.held.iter().map(|held| {
         json!({"after": held.after, "start": held.range.start, "end": held.range.end, "text": held.text,
             "rule": held.because.as_ref().map(|(rule, _)| &**rule),
             "with": held.because.as_ref().and_then(|(_, more)| more.as_deref())})
@@ -164,7 +164,7 @@ pub(super) fn json(place: &Place<'_>, looked: &Looked) -> Value {
         "stages": stages,
         "outcome": outcome,
         "held": held.collect::<Vec<_>>(),
-        "heldIsCut": looked.held_is_cut,
+        "heldIsCut": holds.cut_at.is_some(),
     })
 }
 

@@ -14,7 +14,7 @@ use super::{
 const TAIL_BYTES_AT_REST: usize = 128;
 
 /// The state of one text. Beside what is held it takes some hundred bytes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Filter {
     engine: Arc<Engine>,
     selection: Arc<Selection>,
@@ -111,11 +111,6 @@ impl Filter {
     #[cfg(test)]
     pub(super) fn without_scouts(self) -> Self {
         Self { scouts: false, ..self }
-    }
-
-    /// Another text under the same rules.
-    pub(super) fn anew(&self) -> Self {
-        Self::new(self.engine.clone(), self.selection.clone())
     }
 
     pub(super) fn engine(&self) -> &Engine {

@@ -14,7 +14,7 @@ pub(super) struct Span {
 }
 
 /// The spans of a text from the first byte that has not been let go.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Spans {
     /// Everything before this has been let go.
     pub(super) gone: u64,
@@ -46,7 +46,7 @@ impl Spans {
 }
 
 /// Findings that may yet grow.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Growing(Vec<Finding>);
 
 /// Findings of one text that may yet grow, at once; of more, the oldest is told as it is.

@@ -57,7 +57,7 @@ pub(super) struct Rest {
 }
 
 /// Everything that is under way in a text.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Threads {
     /// Bytes that have come.
     pub(super) at: u64,

@@ -35,13 +35,14 @@ pub struct Witness {
 }
 
 impl Filter {
-    /// Why the first byte that is held is held, shown by what could follow; `None` if nothing waits. `text` is all that has come.
-    pub fn witness(&self, text: &[u8]) -> Option<Witness> {
+    /// Why the first byte that is held is held, shown by what could follow; `None` if nothing waits. What it takes does not grow
+    /// with the text.
+    pub fn witness(&self) -> Option<Witness> {
         if self.held() == 0 {
             return None;
         }
         let (state, start) = self.threads().holding(self.selection())?;
-        let search = Search { engine: self.engine(), selection: self.selection(), text, start };
+        let search = Search { engine: self.engine(), selection: self.selection(), start };
         let found = search.run(self, state);
         found.or_else(|| Some(Witness { start, rule: self.waits_for().first().copied()?, continuation: None }))
     }
@@ -50,7 +51,6 @@ impl Filter {
 struct Search<'s> {
     engine: &'s Engine,
     selection: &'s Selection,
-    text: &'s [u8],
     start: u64,
 }
 
@@ -96,11 +96,11 @@ impl Search<'_> {
         may.then(|| self.confirmed(filter, &[path, &[byte]].concat())).flatten()
     }
 
-    /// What a filter says that sees all of it. Nothing is believed that does not happen.
+    /// What the filter says when it sees that. Nothing is believed that does not happen.
     fn confirmed(&self, filter: &Filter, continuation: &[u8]) -> Option<Witness> {
-        let mut other = filter.anew();
+        let mut other = filter.clone();
         let (mut output, mut findings) = (Output::default(), Vec::new());
-        other.push(&[self.text, continuation].concat(), &mut output);
+        other.push(continuation, &mut output);
         findings.append(&mut output.findings);
         other.finish(&mut output);
         findings.append(&mut output.findings);

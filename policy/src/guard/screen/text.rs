@@ -91,9 +91,9 @@ impl Text {
         if held { Flow::Changed } else { flow }
     }
 
-    /// Why the rules hold the first byte that they hold; `text` is all that has come.
-    pub fn witness(&self, text: &[u8]) -> Option<Witness> {
-        self.filter.as_ref()?.witness(text)
+    /// Why the rules hold the first byte that they hold.
+    pub fn witness(&self) -> Option<Witness> {
+        self.filter.as_ref()?.witness()
     }
 
     /// Bytes that have come and of which nothing has been said.

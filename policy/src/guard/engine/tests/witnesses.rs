@@ -27,7 +27,7 @@ fn what_is_held_would_be_a_match_with_what_is_shown() {
     ]);
     let mut rules = Vec::new();
     held(&engine, "no 12, her 12-555-12 ospr", |filter, prefix| {
-        let witness = filter.witness(prefix.as_bytes());
+        let witness = filter.witness();
         assert_eq!(witness.is_some(), filter.held() > 0, "{prefix}");
         let Some(witness) = witness else { return };
         let continuation = witness.continuation.unwrap();
@@ -52,7 +52,7 @@ fn shipped_rules_show_why_they_hold() {
     held(&engine, "Mail ada.l@corp.exam, her card 4111 1111 1111 11, her host 10.1.2", |filter, prefix| {
         if filter.held() > 0 {
             all += 1;
-            let witness = filter.witness(prefix.as_bytes());
+            let witness = filter.witness();
             if witness.is_none_or(|witness| witness.continuation.is_none()) {
                 unshown.push((prefix.to_owned(), filter.waits_for()));
             }
