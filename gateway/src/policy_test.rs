@@ -38,7 +38,7 @@ enum Verdict {
     /// What differed, a line each.
     Failed(Vec<String>),
     /// Why it was not run.
-    Skipped(&'static str),
+    Skipped(String),
 }
 
 #[derive(Debug)]
@@ -88,9 +88,8 @@ fn run(document: &Document, index: usize, case: &PolicyCase, snapshot: &Snapshot
                 }
                 Ok(said) => said.filter(|_| forwarded),
             };
-            if said.as_ref().is_some_and(|said| said.needs_another(&case.expect)) {
-                let verdict = Verdict::Skipped("a guard elsewhere is not asked here");
-                return Outcomes { name, location, verdict, explanation: None };
+            if let Some(why) = said.as_ref().and_then(Said::is_open) {
+                return Outcomes { name, location, verdict: Verdict::Skipped(why), explanation: None };
             }
             let differs = differences(&case.expect, &explanation, said.as_ref());
             let verdict = if differs.is_empty() { Verdict::Passed } else { Verdict::Failed(differs) };
@@ -101,10 +100,10 @@ fn run(document: &Document, index: usize, case: &PolicyCase, snapshot: &Snapshot
 
 /// The request of a case, as `explain` takes it.
 fn asked(document: &Document, case: &PolicyCase, snapshot: &Snapshot) -> Result<Asked, String> {
-    let CaseRequest { host, method, path, model, headers, .. } = &case.request;
-    let fields: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let CaseRequest { host, method, path, model, .. } = &case.request;
+    let body = guardrails::body(&case.request).map_or(Incoming::Empty, Incoming::Full);
     Ok(Asked {
-        arrival: explain::request(method, host, path, &fields, Incoming::Empty)?,
+        arrival: explain::request(method, host, path, &guardrails::fields(&case.request), body)?,
         scheme: None,
         port: None,
         model: model.clone(),
@@ -162,7 +161,7 @@ fn differences(expect: &Expectation, explanation: &Explanation, said: Option<&Sa
         let got = match &explanation.outcome {
             Outcome::Answered(got) => Some(got.as_u16()),
             Outcome::Refused(refused) => Some(refused.status.as_u16()),
-            Outcome::Forwarded(_) => None,
+            Outcome::Forwarded(_) => said.and_then(|said| said.status).map(|status| status.as_u16()),
         };
         if got != Some(status) {
             let got = got.map_or("whatever the backend answers".to_owned(), |got| got.to_string());

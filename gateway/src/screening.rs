@@ -13,6 +13,7 @@ mod flow;
 mod guards;
 mod input;
 mod media;
+pub(crate) mod offline;
 mod output;
 mod secret;
 pub mod service;

@@ -256,7 +256,12 @@ fn structural_number(schema: &Map<String, Value>, out: &mut Map<String, Value>) 
 fn type_of(schema: &Map<String, Value>) -> Option<&str> {
     match schema.get("type")? {
         Value::String(kind) => Some(kind),
-        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null"),
+        // Clusters take one type and no choice: what may be either is not looked at by them.
+        Value::Array(kinds) => {
+            let mut kinds = kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null");
+            let first = kinds.next();
+            first.filter(|_| kinds.next().is_none())
+        }
         _ => None,
     }
 }

@@ -109,7 +109,7 @@ pub async fn input(
 
 /// What a request's body is, for those who read it.
 #[derive(Debug)]
-enum Form {
+pub(super) enum Form {
     Nothing,
     /// It is read whole.
     Whole(Kind),
@@ -122,13 +122,17 @@ enum Form {
 
 impl Form {
     fn of(outbound: &Outbound<'_>, api: Api) -> Self {
-        let headers = &outbound.head.headers;
         if outbound.body.is_end_stream() {
             return Self::Nothing;
         }
+        Self::of_head(&outbound.head.headers, outbound.head.uri.path(), api)
+    }
+
+    /// What a body is by the head that it comes with.
+    pub(super) fn of_head(headers: &HeaderMap, path: &str, api: Api) -> Self {
         let content_type = media::content_type(headers).unwrap_or_default();
         if crate::grpc::is_grpc(content_type) {
-            return Self::Grpc(Method::of(outbound.head.uri.path()));
+            return Self::Grpc(Method::of(path));
         }
         match Media::of(headers, Shape::request(api)) {
             Media::Document(kind) => Self::Whole(kind),
@@ -153,8 +157,7 @@ impl Guarded {
             }
             Form::Text => {
                 let bytes = whole(&mut outbound.body).await?;
-                let is_json = matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['));
-                let kind = if is_json { Kind::Json(Shape::request(self.api)) } else { Kind::Plain };
+                let kind = kind_of_text(self.api, &bytes);
                 self.body(kind, bytes, outbound, caller).await
             }
             Form::Grpc(Method::Infer) => self.call(outbound, caller).await,
@@ -300,25 +303,35 @@ impl Guarded {
 
     fn refuse(&self, no: &No) -> Refusal {
         match no {
-            No::Blocked(stage) => {
-                let name = self.guardrails.input.stages.get(*stage).map_or("", |stage| &*stage.name);
-                Refusal::content_filter().detail(format!("by `{name}`"))
-            }
-            No::Overrun => {
-                self.tally.failed(Way::Input, "patterns", "overrun");
-                Refusal::content_filter().detail("overrun")
-            }
-            No::Unreadable(Unreadable::Malformed(why)) => {
-                let code = if why.starts_with("not valid JSON") { "invalid_json" } else { "malformed_body" };
-                Refusal::malformed(code, format!("the request body cannot be read: {why}"))
-            }
-            No::Unreadable(Unreadable::Unscreenable(why)) => {
-                self.tally.failed(Way::Input, "body", "content");
-                Refusal::unscreenable().detail(why.clone())
-            }
-            No::Unreadable(Unreadable::Refused) => Refusal::content_filter(),
+            No::Overrun => self.tally.failed(Way::Input, "patterns", "overrun"),
+            No::Unreadable(Unreadable::Unscreenable(_)) => self.tally.failed(Way::Input, "body", "content"),
+            No::Blocked(_) | No::Unreadable(_) => {}
         }
+        refusal(&self.guardrails, no)
     }
+}
+
+/// The refusal of a request that does not go in.
+pub(super) fn refusal(guardrails: &Guardrails, no: &No) -> Refusal {
+    match no {
+        No::Blocked(stage) => {
+            let name = guardrails.input.stages.get(*stage).map_or("", |stage| &*stage.name);
+            Refusal::content_filter().detail(format!("by `{name}`"))
+        }
+        No::Overrun => Refusal::content_filter().detail("overrun"),
+        No::Unreadable(Unreadable::Malformed(why)) => {
+            let code = if why.starts_with("not valid JSON") { "invalid_json" } else { "malformed_body" };
+            Refusal::malformed(code, format!("the request body cannot be read: {why}"))
+        }
+        No::Unreadable(Unreadable::Unscreenable(why)) => Refusal::unscreenable().detail(why.clone()),
+        No::Unreadable(Unreadable::Refused) => Refusal::content_filter(),
+    }
+}
+
+/// What a body is that its type calls text, or says nothing of.
+pub(super) fn kind_of_text(api: Api, body: &[u8]) -> Kind {
+    let is_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
+    if is_json { Kind::Json(Shape::request(api)) } else { Kind::Plain }
 }
 
 /// Whom placeholders are made for: nobody else's are like theirs.

@@ -60,8 +60,13 @@ impl Judged {
     }
 
     fn of(stage: &Stage) -> Self {
-        match stage.reaction {
-            _ if stage.is_shadow => Self::Pass,
+        Self::by(stage.reaction, stage.is_shadow)
+    }
+
+    /// What a stage does that reacts like this to what it finds.
+    pub fn by(reaction: Reaction, is_shadow: bool) -> Self {
+        match reaction {
+            _ if is_shadow => Self::Pass,
             Reaction::Block => Self::Block,
             Reaction::Mask | Reaction::Tokenize | Reaction::StripTools => Self::Mask,
             Reaction::Flag => Self::Flag,

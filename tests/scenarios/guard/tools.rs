@@ -206,6 +206,93 @@ fn policy_tests_say_what_guardrails_must_do() {
     }
 }
 
+#[test]
+fn whole_bodies_are_tested_by_what_their_api_says() {
+    let folder = TempDir::new().unwrap();
+    let header = "---\napiVersion: portcullis.dev/v1alpha1\nkind: PolicyTest\nmetadata: {name: whole}\ncases:\n";
+    let output = format!("{OUTPUT}\n  - {{name: ospreys, words: [osprey], action: Block}}");
+    let tested = |case: String| {
+        write(folder.path(), INPUT, &output, &format!("{header}{case}"));
+        let (code, said, error) = run(&["test", folder.path().to_str().unwrap()]);
+        assert_eq!(error, "", "{said}");
+        (code == 0, said)
+    };
+    let chat = |said: &str| format!("body: {{model: m, messages: [{{role: user, content: {said}}}]}}");
+    let answer = |said: &str| format!("answer: {{body: {{choices: [{{message: {{content: {said}}}}}]}}}}");
+    let escaped = r#"body: '{"model": "m", "messages": [{"role": "user", "content": "555\u002d1234"}]}'"#.to_owned();
+    let anthropic = |more: &str, expect: &str| case(more, expect).replace("chat/completions", "messages");
+    for right in [
+        case(&chat("an osprey"), "decision: Deny, guardrail: birds, status: 400, verdict: block"),
+        case(&chat("a kestrel"), "decision: Allow, says: [kestrel], verdict: pass"),
+        case(&escaped, "decision: Allow, guardrail: numbers, verdict: mask, neverSays: ['1234']"),
+        case("body: {model: m, messages: [], note: osprey}", "decision: Deny, guardrail: birds"),
+        case("body: '{'", "decision: Deny, status: 400"),
+        case("body: {messages: [{content: [{type: image_url, image_url: {url: x}}]}]}", "decision: Deny, status: 415"),
+        case("body: x, headers: {content-type: image/png}", "decision: Deny, status: 415"),
+        case(&answer("badge 555-1234 here"), "decision: Allow, says: ['badge [numbers] here'], verdict: mask"),
+        case(&answer("a heron"), "decision: Allow, guardrail: watched, says: [heron], verdict: pass"),
+        case(&answer("an osprey"), "decision: Deny, guardrail: ospreys, neverSays: [osprey], verdict: block"),
+        case("answer: {body: '{'}", "decision: Deny, status: 502"),
+        anthropic(
+            "answer: {body: {type: message, content: [{type: text, text: badge 555-1234}]}}",
+            "decision: Allow, says: ['badge [numbers]']",
+        ),
+        // The tools go, and with them what only they say.
+        case(
+            "body: {messages: [{role: tool, content: hello}], tools: [{type: function, function: {name: pay}}]}",
+            "decision: Allow, guardrail: injection, neverSays: [pay]",
+        ),
+    ] {
+        let (passes, said) = tested(right.clone());
+        assert!(passes, "{right}{said}");
+    }
+    for (wrong, why) in [
+        (case(&chat("an osprey"), "decision: Deny, status: 403"), "expected status 403, got 400"),
+        (case(&chat("an osprey"), "decision: Allow"), "expected Allow, but guardrail birds says no"),
+        (case(&answer("badge 555-1234"), "decision: Allow, verdict: pass"), "expected the verdict pass, got mask"),
+        (case(&answer("an osprey"), "decision: Deny, status: 403"), "expected status 403, got whatever the backend"),
+        (case(&format!("say: a, {}", chat("a")), "decision: Allow"), "`say` and `body` are both given"),
+        (case("answer: {body: x, contentType: text/event-stream}", "decision: Allow"), "as `stream`"),
+        (case("model: any", "decision: Allow, verdict: pass"), "but nothing is said"),
+    ] {
+        let (passes, said) = tested(wrong);
+        assert!(!passes && said.contains(why), "{said}");
+    }
+}
+
+/// What a guard elsewhere would say is not known here: that is neither a pass nor a failure.
+#[test]
+fn a_case_that_a_guard_elsewhere_decides_is_skipped_and_has_not_passed() {
+    let folder = TempDir::new().unwrap();
+    let header = "---\napiVersion: portcullis.dev/v1alpha1\nkind: PolicyTest\nmetadata: {name: asked}\ncases:\n";
+    let service = "service: {kind: nemo-guardrails, url: 'http://127.0.0.1:9', config: rails, timeout: 1s}";
+    let input = format!("{INPUT}\n  - {{name: judge, {service}, action: Block}}");
+    let tested = |case: String| {
+        write(folder.path(), &input, OUTPUT, &format!("{header}{case}"));
+        let (code, said, error) = run(&["test", folder.path().to_str().unwrap()]);
+        assert_eq!(error, "", "{said}");
+        (code, said)
+    };
+    let chat = "body: {model: m, messages: [{role: user, content: a kestrel}]}";
+    for request in ["say: a kestrel", chat] {
+        for expect in ["decision: Allow", "decision: Deny, guardrail: judge", "decision: Allow, neverSays: [kestrel]"] {
+            let (code, said) = tested(case(request, expect));
+            let why = "`judge` asks http://127.0.0.1:9, which is not asked here";
+            assert!(said.contains("skipped") && said.contains(why) && code == 1, "{said}");
+            assert!(said.ends_with("0 passed, 0 failed, 1 skipped\n"), "{said}");
+        }
+    }
+    // What a rule of ours refuses needs no second opinion, and an answer is not what this guard is asked about.
+    for (request, expect) in [
+        ("say: an osprey", "decision: Deny, guardrail: birds"),
+        ("body: {messages: [{role: user, content: osprey}]}", "decision: Deny, guardrail: birds, status: 400"),
+        ("answer: a kestrel", "decision: Allow, says: [kestrel]"),
+    ] {
+        let (code, said) = tested(case(request, expect));
+        assert_eq!(code, 0, "{said}");
+    }
+}
+
 /// An answer as an OpenAI server streams it, with these parts.
 fn stream(parts: &[&str]) -> String {
     let event = |delta: &str, end: &str| {
@@ -244,6 +331,35 @@ fn recorded_streams_are_cut_in_every_way() {
     write(folder.path(), INPUT, &output, &format!("{header}{gone}"));
     let (code, said, _) = run(&["test", folder.path().to_str().unwrap()]);
     assert!(code == 1 && said.contains("cannot read"), "{said}");
+}
+
+/// However much is held of it, and however long it is, an answer comes, and says how far it goes.
+#[test]
+fn a_long_text_is_explained_as_far_as_the_bounds_go() {
+    let folder = documents(INPUT, OUTPUT);
+    let explained = |text: &str| {
+        let mut child = Command::new(binary("portcullis"))
+            .args(["guard", "explain", "--config", folder.path().to_str().unwrap()])
+            .args(["--direction", "output", "-o", "json", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let held = |text: &str| {
+        let said: Value = serde_json::from_slice(&explained(text).stdout).unwrap();
+        (said["held"].as_array().unwrap().len(), said["heldIsCut"] == true)
+    };
+    assert_eq!(held("badge 555-12"), (6, false));
+    assert_eq!(held(&"555-".repeat(1000)), (256, true));
+    assert_eq!(held(&format!("{}555-12", "word ".repeat(500))), (0, true));
+    assert_eq!(held(&"a ".repeat(512 * 1024)), (0, true));
+    let refused = explained(&"a".repeat(1024 * 1024 + 1));
+    assert!(!refused.status.success(), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("longer than 1048576 bytes"), "{refused:?}");
 }
 
 #[test]

@@ -272,10 +272,45 @@ pub struct CaseRequest {
     pub headers: std::collections::BTreeMap<String, String>,
     /// What the user says; it goes through the guardrails of the input.
     pub say: Option<String>,
-    /// What the backend answers; it goes through the guardrails of the output, cut in every way.
-    pub answer: Option<String>,
+    /// The whole body, instead of `say`: an object as JSON, a text as it stands.
+    pub body: Option<serde_json::Value>,
+    /// What the backend answers, as a text (which is cut in every way) or whole (`{body: …}`), for the guardrails of the output.
+    pub answer: Option<CaseAnswer>,
     /// The event stream that it answers, as it was recorded, instead of `answer`.
     pub stream: Option<RecordedStream>,
+}}
+
+/// What the backend of a case answers.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(transform = text_or_body)]
+pub enum CaseAnswer {
+    /// One text.
+    Text(String),
+    /// All of it.
+    Whole(WholeAnswer),
+}
+
+/// One schema of two types, rather than a choice of two schemas.
+fn text_or_body(schema: &mut schemars::Schema) {
+    *schema = schemars::json_schema!({
+        "type": ["string", "object"],
+        "required": ["body"],
+        "additionalProperties": false,
+        "properties": {
+            "body": {"description": "The body: an object as JSON, a text as it stands."},
+            "contentType": {"description": "What it is; `application/json` if not said.", "type": "string"},
+        },
+    });
+}
+
+object! {
+/// All of an answer.
+pub struct WholeAnswer {
+    /// The body: an object as JSON, a text as it stands.
+    pub body: serde_json::Value,
+    /// What it is; `application/json` if not said.
+    pub content_type: Option<String>,
 }}
 
 object! {
@@ -301,6 +336,8 @@ pub struct Expectation {
     pub status: Option<u16>,
     /// The guardrail that says no; where the answer is `Allow`, one that finds something.
     pub guardrail: Option<String>,
+    /// The gravest of what guardrails do, as clients are told it.
+    pub verdict: Option<CaseVerdict>,
     /// What comes out, of the answer if there is one, holds each of these.
     #[serde(default)]
     pub says: Vec<String>,
@@ -308,3 +345,14 @@ pub struct Expectation {
     #[serde(default)]
     pub never_says: Vec<String>,
 }}
+
+/// What guardrails do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum CaseVerdict {
+    Pass,
+    Flag,
+    Mask,
+    Block,
+}
