@@ -289,7 +289,20 @@ struct Reader<'j> {
 
 impl Screener for Reader<'_> {
     fn text(&mut self, place: &Place, text: &str) -> Edit {
-        match self.direction.whole(place.speaker, text, self.job.values.as_ref(), self.scratch) {
+        let whole = self.direction.whole(place.speaker, text, self.job.values.as_ref(), self.scratch);
+        self.edit(whole, text)
+    }
+
+    fn behind(&mut self, place: &Place, key: &str, text: &str) -> Edit {
+        let values = self.job.values.as_ref();
+        let whole = self.direction.whole_behind(place.speaker, key, text, values, self.scratch);
+        self.edit(whole, text)
+    }
+}
+
+impl Reader<'_> {
+    fn edit(&mut self, whole: Whole, text: &str) -> Edit {
+        match whole {
             Whole::Passes(changes) if changes.is_empty() => Edit::Keep,
             Whole::Passes(changes) => Edit::Ranges(
                 changes
@@ -308,9 +321,7 @@ impl Screener for Reader<'_> {
             }
         }
     }
-}
 
-impl Reader<'_> {
     /// What stands in the place of a part of a text.
     fn instead(&mut self, by: &By, text: &str, range: &Range<usize>) -> String {
         let rule = match by {

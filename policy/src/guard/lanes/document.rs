@@ -10,7 +10,10 @@
 //! **Arguments** are JSON in themselves. They are one text: the document with the escapes of its strings decoded, so that what
 //! stands before a value is seen beside it. What is replaced in them leaves their structure as it is: only within strings and
 //! keys is text replaced, and a number or a word of which a part is replaced becomes a string, as a whole (half of a number
-//! is another number).
+//! is another number). Elements and parameters of inference servers, and strings that no table names, are read the same way if
+//! they are JSON.
+//!
+//! **A key that no table knows** says what its value is (`"ssn": "…"`), so it is shown before it ([`Screener::behind`]).
 //!
 //! **Logprobs** say a text again, token by token. Those of tokens of which a part is replaced are taken out; where they do
 //! not add up to the text, all of them are.
@@ -19,6 +22,7 @@ mod arguments;
 mod logprobs;
 pub(super) mod patches;
 mod read;
+pub(super) mod readings;
 
 #[cfg(test)]
 mod tests;
@@ -36,6 +40,11 @@ use crate::guard::screen::{UnknownFields, Unscreened};
 pub trait Screener {
     /// What becomes of a text.
     fn text(&mut self, place: &Place, text: &str) -> Edit;
+
+    /// The same of a text that stands behind a key. What becomes of the key is asked apart.
+    fn behind(&mut self, place: &Place, _key: &str, text: &str) -> Edit {
+        self.text(place, text)
+    }
 }
 
 /// What becomes of a text.
@@ -118,6 +127,8 @@ pub struct Document<'b> {
 #[derive(Debug)]
 struct Said<'b> {
     place: Place,
+    /// The key that says what it is, where no table does.
+    key: Option<Cow<'b, str>>,
     text: Cow<'b, str>,
     source: Source<'b>,
 }
@@ -186,7 +197,11 @@ impl<'b> Document<'b> {
         let mut masked = Vec::new();
         let mut are_keys_masked = false;
         for said in &self.texts {
-            let edits = match screener.text(&said.place, &said.text) {
+            let edit = match &said.key {
+                Some(key) => screener.behind(&said.place, key, &said.text),
+                None => screener.text(&said.place, &said.text),
+            };
+            let edits = match edit {
                 Edit::Keep => continue,
                 Edit::Refuse => return Err(Unreadable::Refused { at: said.place.at }),
                 Edit::Ranges(edits) => fit(&said.text, edits),

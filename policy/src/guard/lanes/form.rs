@@ -38,6 +38,8 @@ pub struct Form<'b> {
 #[derive(Debug)]
 struct Said<'b> {
     place: Place,
+    /// The name of its field, where no table knows that.
+    key: Option<Cow<'b, str>>,
     text: Cow<'b, str>,
     range: Range<usize>,
     written: Written,
@@ -96,8 +98,9 @@ impl<'b> Form<'b> {
                 (Field::Unknown, UnknownFields::Drop) => form.dropped.push(pair.range),
                 (Field::Unknown, UnknownFields::Pass) => {}
                 _ => {
-                    form.show(Field::Structure, Speaker::Unknown, pair.name.1, pair.name.0, Written::Encoded);
-                    form.show(field, speaker, pair.value.1, pair.value.0, Written::Encoded);
+                    let key = (field == Field::Unknown).then(|| pair.name.1.clone());
+                    form.show(Field::Structure, Speaker::Unknown, None, pair.name.1, pair.name.0, Written::Encoded);
+                    form.show(field, speaker, key, pair.value.1, pair.value.0, Written::Encoded);
                 }
             }
         }
@@ -127,19 +130,28 @@ impl<'b> Form<'b> {
             return Err(Unreadable::Unscreened { at: part.range.start });
         }
         for said in [Some(part.name), part.file_name, part.content_type].into_iter().flatten() {
-            self.show(Field::Structure, Speaker::Unknown, said.into(), self.place_of(said), Written::Quoted);
+            self.show(Field::Structure, Speaker::Unknown, None, said.into(), self.place_of(said), Written::Quoted);
         }
         if let Some(text) = text {
-            self.show(field, speaker, text.into(), part.value.clone(), Written::Plain);
+            let key = (field == Field::Unknown).then(|| part.name.into());
+            self.show(field, speaker, key, text.into(), part.value.clone(), Written::Plain);
         }
         Ok(())
     }
 
-    fn show(&mut self, field: Field, speaker: Speaker, text: Cow<'b, str>, range: Range<usize>, written: Written) {
+    fn show(
+        &mut self,
+        field: Field,
+        speaker: Speaker,
+        key: Option<Cow<'b, str>>,
+        text: Cow<'b, str>,
+        range: Range<usize>,
+        written: Written,
+    ) {
         let is_shown = field != Field::Structure || !is_word(&text);
         if is_shown && !text.is_empty() {
             let place = Place { field, speaker, message: None, at: range.start };
-            self.texts.push(Said { place, text, range, written });
+            self.texts.push(Said { place, key, text, range, written });
         }
     }
 
@@ -162,7 +174,11 @@ impl<'b> Form<'b> {
         }
         for said in &self.texts {
             let at = said.place.at;
-            let edits = match screener.text(&said.place, &said.text) {
+            let edit = match &said.key {
+                Some(key) => screener.behind(&said.place, key, &said.text),
+                None => screener.text(&said.place, &said.text),
+            };
+            let edits = match edit {
                 Edit::Keep => continue,
                 Edit::Refuse => return Err(Unreadable::Refused { at }),
                 Edit::Ranges(edits) => fit(&said.text, edits),

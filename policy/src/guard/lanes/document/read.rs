@@ -4,10 +4,14 @@ use std::{borrow::Cow, ops::Range};
 
 use smallvec::SmallVec;
 
-use super::{Document, Place, Said, Settings, Source, Unreadable, arguments, logprobs::Region};
+use super::{
+    Document, Place, Said, Settings, Source, Unreadable, arguments,
+    logprobs::Region,
+    readings::{Reading, readings},
+};
 use crate::guard::{
     lanes::{
-        json::{Fault, Path, Quoted, Visitor},
+        json::{Fault, Path, Quoted, Step, Visitor},
         known::Known::{self, At, Input, Instructions, Logprobs, Messages, Role, Source as SourceKey, Type},
         shape::{Api, Field, Form, Shape, Speaker, is_word, speaker},
     },
@@ -90,7 +94,8 @@ impl<'b, 's> Reader<'b, 's> {
             Field::Structure | Field::Opaque | Field::Numbers | Field::Unknown => self.unsaid(),
         };
         let place = Place { field, speaker, message: self.message(path.known()), at };
-        self.document.texts.push(Said { place, text, source });
+        let key = if matches!(source, Source::Key(_)) { None } else { leading_key(field, path) };
+        self.document.texts.push(Said { place, key, text, source });
     }
 
     /// Who says what nobody is named for.
@@ -119,6 +124,31 @@ impl<'b, 's> Reader<'b, 's> {
         };
         self.say(field, path, quoted.at, text, Source::Document(quoted));
         Ok(())
+    }
+
+    /// A string that may be JSON in itself.
+    fn nested(&mut self, field: Field, path: &Path<'b>, quoted: Quoted<'b>, text: Cow<'b, str>) {
+        let ways = match text {
+            Cow::Borrowed(text) => readings(text),
+            Cow::Owned(text) => {
+                readings(&text).into_iter().map(|(way, text)| (way, text.into_owned().into())).collect()
+            }
+        };
+        for (way, text) in ways {
+            let source = match way {
+                Reading::Plain => Source::String(quoted),
+                Reading::Json => Source::Document(quoted),
+            };
+            match field {
+                Field::Unknown => self.unknown(path, quoted.at, text, source),
+                _ => self.say(field, path, quoted.at, text, source),
+            }
+        }
+    }
+
+    /// Whether strings of this document may be JSON in themselves: servers of tensors take JSON as a text of its own.
+    fn nests(&self) -> bool {
+        matches!((self.shape.api, self.shape.form), (Api::Infer, _) | (Api::Generate, Form::Request))
     }
 
     /// A text that no table knows.
@@ -225,7 +255,8 @@ impl<'b> Visitor<'b> for Reader<'b, '_> {
                 }
             }
             Field::Numbers if is_binary(&text) => {}
-            Field::Unknown => self.unknown(path, quoted.at, text, source),
+            Field::Unknown => self.nested(field, path, quoted, text),
+            Field::Text(_) | Field::Copy(_) if self.nests() => self.nested(field, path, quoted, text),
             _ => self.say(field, path, quoted.at, text, source),
         }
         Ok(())
@@ -317,6 +348,19 @@ impl<'b> Visitor<'b> for Reader<'b, '_> {
         }
         Ok(())
     }
+}
+
+/// The key that says what a value is, where it is none that a table knows: its own, or that of the array that it stands in.
+fn leading_key<'b>(field: Field, path: &Path<'b>) -> Option<Cow<'b, str>> {
+    if !matches!(field, Field::Unknown | Field::Text(_)) {
+        return None;
+    }
+    let mut steps = path.steps().iter().zip(path.known()).rev();
+    let key = steps.find_map(|(step, known)| match step {
+        Step::Key(key) => Some((key, known)),
+        Step::Index(_) => None,
+    });
+    key.filter(|(_, known)| **known == Known::Other).map(|(key, _)| key.clone())
 }
 
 /// Whether this is bytes, in base64 or in a `data:` link with base64: nothing in it can be read.

@@ -9,6 +9,7 @@
 )]
 
 mod masks;
+mod nested;
 mod plants;
 
 use proptest::prelude::*;

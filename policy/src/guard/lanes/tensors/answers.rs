@@ -115,8 +115,9 @@ impl Screening {
         let settings = self.texts.settings;
         let survey = Survey::of(self.kind, message, settings)?;
         let id = message.get(survey.id.clone()).unwrap_or_default();
-        let ends = survey.is_final || self.kind == Kind::Answer;
-        let mut each = Parts { texts: &mut self.texts, id, message, last: None, ends, scratch };
+        let is_whole = self.kind == Kind::Answer;
+        let ends = survey.is_final || is_whole;
+        let mut each = Parts { texts: &mut self.texts, id, message, last: None, ends, is_whole, scratch };
         walk(self.kind, message, &survey, settings, &mut self.plan, &mut each)?;
         // What this message has no place for goes out before it, since it ends its texts.
         if ends && let Some(growing) = self.texts.end(id) {

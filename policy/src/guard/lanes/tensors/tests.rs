@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod nested;
 #[path = "../../../../../tests/simulator/src/kserve/proto.rs"]
 #[allow(dead_code, reason = "shared with the simulated server")]
 mod proto;

@@ -5,15 +5,17 @@ use std::{ops::Range, sync::Arc};
 use super::{
     Stop,
     Unscreenable::TooManyTexts,
+    requests::replaced,
     walk::{Each, Site},
 };
 use crate::guard::{
     lanes::{
-        document::Settings,
+        document::{Edit, Place, Screener, Settings, readings::looks_like_json},
+        shape::{Field, Speaker},
         spoken::{Silence, Spoken},
     },
     placeholders::Values,
-    screen::{Direction, Guardrails, Scratch, Unscreened},
+    screen::{By, Change, Direction, Guardrails, Scratch, Unscreened, Whole},
 };
 
 /// Texts that grow in one answer at once. What has more of which something is held is refused.
@@ -101,15 +103,28 @@ impl Texts {
             return Ok(false);
         }
         let (from, findings) = (made.len(), scratch.findings.len());
-        let mut spoken = self.spoken();
-        spoken.push(&self.output, text, scratch, made)?;
-        spoken.finish(&self.output, scratch, made)?;
-        let is_changed = made.get(from..) != Some(text);
+        let is_changed = match std::str::from_utf8(text) {
+            Ok(text) if looks_like_json(text) => self.nested(text, scratch, made)?,
+            _ => {
+                let mut spoken = self.spoken();
+                spoken.push(&self.output, text, scratch, made)?;
+                spoken.finish(&self.output, scratch, made)?;
+                made.get(from..) != Some(text)
+            }
+        };
         let is_clean = !is_changed && findings == scratch.findings.len();
         if is_clean && text.len() <= CLEAN_BYTES_MAX && self.clean.len() < CLEAN_MAX {
             self.clean.push(text.to_vec());
         }
         Ok(is_changed)
+    }
+
+    /// A text that is whole, and may be JSON in itself.
+    fn nested(&self, text: &str, scratch: &mut Scratch, made: &mut Vec<u8>) -> Result<bool, Stop> {
+        let mut judge = Judge { output: &self.output, values: self.values.as_ref(), scratch, silence: None };
+        let place = Place { field: Field::Unknown, speaker: Speaker::Assistant, message: None, at: 0 };
+        let is_changed = replaced(&mut judge, &place, text, made);
+        judge.silence.map_or(is_changed, |silence| Err(silence.into()))
     }
 
     /// The text of an element, which begins if it is not there.
@@ -145,6 +160,33 @@ impl Texts {
     }
 }
 
+/// Judges texts that are whole.
+struct Judge<'j> {
+    output: &'j Direction,
+    values: Option<&'j Arc<Values>>,
+    scratch: &'j mut Scratch,
+    /// Why nothing may go on.
+    silence: Option<Silence>,
+}
+
+impl Screener for Judge<'_> {
+    fn text(&mut self, place: &Place, text: &str) -> Edit {
+        let silence = match self.output.whole(place.speaker, text, self.values, self.scratch) {
+            Whole::Passes(changes) => {
+                let edit = |Change { range, by }| match by {
+                    By::Rule(rule) => (range, self.output.replacement(rule).to_owned()),
+                    By::Value(value) => (range, value.into_string()),
+                };
+                return Edit::Ranges(changes.into_iter().map(edit).collect());
+            }
+            Whole::Blocked(rule) => Silence::Blocked { rule },
+            Whole::Overrun => Silence::Overrun,
+        };
+        self.silence = Some(silence);
+        Edit::Refuse
+    }
+}
+
 /// Screens the texts of a message.
 pub(super) struct Parts<'t> {
     pub(super) texts: &'t mut Texts,
@@ -155,6 +197,8 @@ pub(super) struct Parts<'t> {
     pub(super) last: Option<Arc<[u8]>>,
     /// Whether its texts end with it.
     pub(super) ends: bool,
+    /// Whether they also begin with it: it is all of an answer.
+    pub(super) is_whole: bool,
     pub(super) scratch: &'t mut Scratch,
 }
 
@@ -162,6 +206,10 @@ impl Each for Parts<'_> {
     fn text(&mut self, site: Site<'_>, range: Range<usize>, made: &mut Vec<u8>) -> Result<bool, Stop> {
         let text = self.message.get(range).unwrap_or_default();
         match site {
+            // What comes in parts may turn out to be JSON when most of it has gone: it is a text as it stands.
+            Site::Element { .. } if self.is_whole && std::str::from_utf8(text).is_ok_and(looks_like_json) => {
+                self.texts.whole(text, self.scratch, made)
+            }
             Site::Element { tensor, index } => self.part(tensor, index, text, made),
             Site::Text | Site::Name | Site::Unknown => self.texts.whole(text, self.scratch, made),
         }
