@@ -310,6 +310,10 @@ impl Flow {
                 let mid_event = self.screen.is_none() && events.ending() == sse::Ending::MidEvent;
                 refusal::stream_error_event(refusal, self.record.dialect, mid_event).map(Frame::data)
             }
+            // Guardrails take an announced length away, so that there is room for one.
+            None if self.screen.as_ref().is_some_and(|screen| screen.are_events()) => {
+                refusal::stream_error_event(refusal, self.record.dialect, false).map(Frame::data)
+            }
             None if self.record.dialect == Dialect::Grpc => Some(Frame::trailers(refusal::grpc_trailers(refusal))),
             None => None,
         };

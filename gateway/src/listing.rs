@@ -116,6 +116,8 @@ pub fn ask_readable(headers: &mut HeaderMap) {
     headers.remove(RANGE);
     headers.remove(IF_RANGE);
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    // Messages of gRPC have one of their own.
+    headers.remove("grpc-accept-encoding");
 }
 
 /// Takes from a backend's list what the caller may not use. What is no list that can be read is refused: it might hold

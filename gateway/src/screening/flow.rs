@@ -8,13 +8,21 @@ use std::{
 
 use bytes::Bytes;
 use http::HeaderMap;
-use portcullis_policy::guard::lanes::{
-    plain::{self, PlainText},
-    stream::{self, EventStream},
-    tensors::{self, Answers},
+use portcullis_policy::guard::{
+    lanes::{
+        plain::{self, PlainText},
+        stream::{self, EventStream},
+        tensors::{self, Answers},
+    },
+    screen::Unscreened,
 };
 
-use super::{Judged, Tally, Way, contained, status::Status, verdict::Verdict, windows::Windows};
+use super::{
+    Judged, Tally, Way, contained,
+    status::{Status, forget_unknown},
+    verdict::Verdict,
+    windows::Windows,
+};
 use crate::{refusal::Refusal, worker::Worker};
 
 /// Guardrails between an endpoint's bytes and the client.
@@ -81,8 +89,16 @@ impl AnswerScreen {
         Self { status, ..self }
     }
 
-    /// The endpoint has sent its trailers.
+    /// Whether they are server-sent events.
+    pub fn are_events(&self) -> bool {
+        self.texts.are_events()
+    }
+
+    /// The endpoint has sent its trailers: what of them cannot be screened goes no further.
     pub fn trailers(&mut self, trailers: &mut HeaderMap) {
+        if self.tally.guardrails().unscreened == Unscreened::Refuse {
+            forget_unknown(trailers);
+        }
         if let Some(status) = &self.status {
             status.judge(trailers);
         }

@@ -19,6 +19,18 @@ const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 /// What stands in the place of a message that may not be said.
 const WITHHELD: HeaderValue = HeaderValue::from_static("a guardrail withholds the backend's message");
 
+/// What a status consists of. Whatever else a backend says in trailers is said in words that nobody knows.
+const OF_STATUS: [&str; 3] = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
+
+/// Takes from trailers what cannot be screened: all but the status of gRPC, which [`Status::judge`] looks at.
+pub(super) fn forget_unknown(trailers: &mut HeaderMap) {
+    let unknown: Vec<HeaderName> =
+        trailers.keys().filter(|name| !OF_STATUS.contains(&name.as_str())).cloned().collect();
+    for name in unknown {
+        trailers.remove(name);
+    }
+}
+
 /// The guards of what a status says.
 #[derive(Debug)]
 pub(super) struct Status {

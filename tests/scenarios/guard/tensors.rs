@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::Request;
 use portcullis_tests::harness::{H2Answer, Origin};
 use prost::Message as _;
+use serde_json::{Value, json};
 
 use self::proto::{InferTensor, ModelInferRequest, ModelInferResponse, ModelStreamInferResponse};
 use crate::edge::{
@@ -190,6 +191,28 @@ async fn texts_of_a_form_are_screened_and_files_are_refused() {
 }
 
 #[tokio::test]
+async fn what_nobody_can_read_passes_where_a_document_says_so() {
+    let image = ModelInferRequest {
+        inputs: vec![tensor("image"), tensor("text_input")],
+        raw_input_contents: vec![Bytes::from_static(b"\x02\0\0\0\xff\xd8"), raw("badge 123-4567")],
+        ..ModelInferRequest::default()
+    };
+    let origin = H2Origin::start(|_| H2Reply::grpc(&[&says("a gull").encode_to_vec()])).await;
+    for (more, passes) in [(INPUT.to_owned(), false), (format!("{INPUT}  unscreened: Pass\n"), true)] {
+        let edge = tensors(&origin, &more).await;
+        let answer = call(&edge, "ModelInfer", grpc_message(&image.encode_to_vec())).await;
+        assert_eq!(status(&answer) == "0", passes, "{more}");
+        // What can be read is judged all the same.
+        assert_ne!(status(&call(&edge, "ModelInfer", grpc_message(&asks("a heron"))).await), "0");
+    }
+    let seen = origin.seen();
+    assert_eq!(seen.len(), 1);
+    let seen = ModelInferRequest::decode(&seen[0].body[5..]).unwrap().raw_input_contents;
+    assert_eq!(seen[0], image.raw_input_contents[0]);
+    assert!(seen[1][4..].starts_with(b"badge <"), "{seen:?}");
+}
+
+#[tokio::test]
 async fn the_message_of_a_status_is_screened_in_trailers_and_in_a_head() {
     let origin = H2Origin::start(|seen| {
         let said = match asked(&seen.body).as_str() {
@@ -225,4 +248,70 @@ async fn the_message_of_a_status_is_screened_in_trailers_and_in_a_head() {
             assert!(!fields.contains_key("grpc-status-details-bin"), "{method} {text}");
         }
     }
+}
+
+/// Servers that may compress do so only where a client takes it.
+#[tokio::test]
+async fn nobody_is_asked_for_a_compressed_message_and_none_comes_out() {
+    let origin = H2Origin::start(|seen| {
+        let reply = H2Reply::grpc(&[&says("a gull").encode_to_vec()]);
+        if asked(&seen.body) != "zipped" {
+            return reply;
+        }
+        // As good as any: what the flag says is not looked at further.
+        H2Reply { body: [&[1][..], &reply.body[1..]].concat().into(), ..reply }
+    })
+    .await;
+    let edge = tensors(&origin, "").await;
+    for (text, passes) in [("plain", true), ("zipped", false)] {
+        let request = Request::post("http://triton.test/inference.GRPCInferenceService/ModelInfer")
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("grpc-accept-encoding", "gzip, identity")
+            .body(grpc_message(&asks(text)))
+            .unwrap();
+        let answer = edge.h2().await.send(request).await.expect("an answer");
+        assert_eq!((status(&answer) == "0", answer.body.is_empty()), (passes, !passes), "{text}");
+    }
+    assert!(origin.seen().iter().all(|seen| !seen.headers.contains_key("grpc-accept-encoding")));
+}
+
+#[tokio::test]
+async fn trailers_that_nobody_reads_go_no_further_unless_a_document_says_so() {
+    let origin = H2Origin::start(|seen| {
+        let is_stream = seen.path.ends_with("ModelStreamInfer");
+        let message = if is_stream { stream_says("a gull") } else { says("a gull").encode_to_vec() };
+        let reply = H2Reply::grpc(&[&message]);
+        let trailers = [("grpc-status", "0"), ("x-said", "osprey"), ("x-said-bin", "b3NwcmV5")];
+        let trailers = trailers.map(|(name, value)| (name, value.to_owned())).to_vec();
+        H2Reply { trailers: Some(trailers), ..reply }
+    })
+    .await;
+    for (more, passes) in [("", false), ("  unscreened: Pass\n", true)] {
+        let edge = tensors(&origin, more).await;
+        for method in ["ModelInfer", "ModelStreamInfer"] {
+            let answer = call(&edge, method, grpc_message(&asks("a gull"))).await;
+            assert_eq!(status(&answer), "0");
+            let trailers = answer.trailers.unwrap();
+            assert_eq!(trailers.contains_key("x-said") && trailers.contains_key("x-said-bin"), passes, "{method}");
+            assert_eq!(trailers.len(), if passes { 3 } else { 1 }, "{method}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_json_in_a_tensor_escapes_is_found_both_ways() {
+    let origin = H2Origin::start(|_| H2Reply::grpc(&[&says(r#"{"badge": "555\u002d1111"}"#).encode_to_vec()])).await;
+    let edge = tensors(&origin, INPUT).await;
+    let refused = call(&edge, "ModelInfer", grpc_message(&asks(r#"{"stop": ["a \u0068eron"]}"#))).await;
+    assert_ne!(status(&refused), "0");
+    assert!(origin.seen().is_empty());
+    let answer = call(&edge, "ModelInfer", grpc_message(&asks(r#"{"stop": ["123\u002d4567"], "n": 2}"#))).await;
+    assert_eq!(status(&answer), "0");
+    let seen: Value = serde_json::from_str(&asked(&origin.seen()[0].body)).unwrap();
+    assert_eq!(seen["n"], 2);
+    assert!(seen["stop"][0].as_str().unwrap().starts_with('<'), "a placeholder: {seen}");
+    let said = ModelInferResponse::decode(&answer.body[5..]).unwrap();
+    let said: Value = serde_json::from_slice(&said.raw_output_contents[0][4..]).unwrap();
+    assert_eq!(said, json!({"badge": "[badges]"}));
 }
