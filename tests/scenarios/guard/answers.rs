@@ -57,6 +57,44 @@ async fn every_text_of_an_answer_is_masked_and_the_rest_stays_as_it_was() {
     }
 }
 
+/// What servers tell of tokens says the text once more: whole, and event by event.
+#[tokio::test]
+async fn what_is_told_of_tokens_of_what_is_masked_never_leaves() {
+    let chat = |text: &str, tokens: &[&str], member: &str| {
+        let told: Vec<_> = tokens
+            .iter()
+            .map(|token| json!({"token": token, "logprob": -1, "bytes": token.as_bytes(), "top_logprobs": []}))
+            .collect();
+        json!({"choices": [{"index": 0, member: {"content": text}, "logprobs": {"content": told}}]})
+    };
+    let completion = |text: &str, tokens: &[&str]| {
+        let top: Vec<_> = tokens.iter().map(|token| json!({*token: -1.0})).collect();
+        json!({"choices": [{"index": 0, "text": text, "logprobs": {"tokens": tokens, "top_logprobs": top}}]})
+    };
+    let said = format!("Write to {ADDRESS} today.");
+    let tokens = ["Write", " to", " eve", "@corp", ".example", " today."];
+    for (path, body) in [(CHAT, chat(&said, &tokens, "message")), ("/v1/completions", completion(&said, &tokens))] {
+        let sent = body.to_string();
+        let (_origin, edge) = guarded("openai", MASKS, move |_| json_answer(200, &sent)).await;
+        let got = post(&edge, path, ASK).await.text();
+        assert!(!got.contains("eve") && !got.contains("@corp") && !got.contains("101,118,101"), "{path}: {got}");
+        assert!(got.contains("Write to [personal] today.") && got.contains(r#"" today.""#), "{path}: {got}");
+    }
+    for (path, events) in [
+        (CHAT, tokens.map(|token| chat(token, &[token], "delta"))),
+        ("/v1/completions", tokens.map(|token| completion(token, &[token]))),
+    ] {
+        let body: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+        let bytes = answer(200, &[("content-type", "text/event-stream")], &format!("{body}data: [DONE]\n\n"));
+        let (_origin, edge) = guarded("openai", MASKS, move |_| Reply::Bytes(bytes.clone())).await;
+        let got = post(&edge, path, ASK).await.text();
+        assert!(!got.contains("eve") && !got.contains("@corp") && !got.contains("101,118,101"), "{path}: {got}");
+        assert!(got.contains("[personal]") && !got.contains("@"), "{path}: {got}");
+        // Of completions, what is told goes whole with an event whose text is another.
+        assert_eq!(got.contains("\"Write\""), path == CHAT, "{path}: {got}");
+    }
+}
+
 #[tokio::test]
 async fn what_nobody_has_to_change_passes_byte_for_byte() {
     let body = "{ \"choices\" :[{\"message\":{\"content\":\"caf\\u00e9 \\\"x\\\" \u{e9}\"}}],\n\"n\": 1.0e2}";

@@ -8,6 +8,7 @@ mod sdk;
 mod streams;
 mod tensors;
 mod tools;
+mod windows;
 
 use portcullis_tests::harness::{Origin, Reply, Seen};
 
