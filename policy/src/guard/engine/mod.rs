@@ -22,8 +22,8 @@
 //! oracle that tries continuations, and that shows two of them with different fates for the first byte held.
 //!
 //! Three refinements are not counted: a `check` or a `length_max` is taken to be able to pass, bytes that cannot continue
-//! UTF-8 are taken to be able to follow, and where one rule says `a\b|a\w`, or two rules say one of them each, so that every
-//! continuation completes one of two, the byte waits for the one that does.
+//! UTF-8 are taken to be able to follow, and a byte that is certain to be matched, but not by a match up to here, waits for the end
+//! of one, as the `a` of `a\b|a\w` does.
 //!
 //! # How much it may take
 //! Each byte costs one step of each thread, usually none: there is no backtracking, whatever the patterns. Most bytes are let

@@ -2,7 +2,7 @@
 
 use super::{
     Action, Output,
-    selection::{BLOCKS, HOLDS},
+    selection::{BLOCKS, HOLDS, PENDING},
     threads::{Machine, Thread, Threads},
 };
 
@@ -27,6 +27,7 @@ impl Threads {
             let Some(span) = self.spans.ahead.first().filter(|span| span.start <= here) else {
                 // INVARIANT: no byte passes at or behind the start of a thread that may yet match.
                 if holds <= here {
+                    self.release_inside(machine, output);
                     return;
                 }
                 let next = self.spans.ahead.first().map_or(u64::MAX, |span| span.start);
@@ -39,8 +40,11 @@ impl Threads {
             let begins = span.start == here;
             if begins {
                 // A match from before would join it to the span that ends here, and one that blocks would end the text.
-                let joins = self.spans.open && holds < here;
-                if joins || blocks <= here || first_end == self.at && self.may_be_labelled_anew(machine, here, rule) {
+                if self.spans.open && holds < here {
+                    self.release_inside(machine, output);
+                    return;
+                }
+                if blocks <= here || first_end == self.at && self.may_be_labelled_anew(machine, here, rule) {
                     return;
                 }
             }
@@ -48,6 +52,34 @@ impl Threads {
             (self.spans.gone, self.spans.open) = (span.end, true);
             self.spans.ahead.remove(0);
         }
+    }
+
+    /// Lets go all bytes if they belong to the span that is open, whatever follows.
+    fn release_inside(&mut self, machine: &Machine<'_>, output: &mut Output) {
+        if let Some(rule) = self.matches_in_any_case(machine, self.spans.gone) {
+            output.mask(self.spans.gone..self.at, rule as usize, false);
+            self.spans.gone = self.at;
+            self.spans.ahead.clear();
+        }
+    }
+
+    /// Whether something that began before this place matches here whatever follows, if not always the same rule: one that
+    /// masks where the text ends here. What a rule may still reject does not count.
+    fn matches_in_any_case(&self, machine: &Machine<'_>, place: u64) -> Option<u32> {
+        let (table, selection) = (machine.engine.table(), machine.selection);
+        let masks = |rule: &u32| {
+            let rule = machine.engine.rules().get(*rule as usize).filter(|_| selection.counts(*rule));
+            rule.is_some_and(|rule| {
+                matches!(rule.action, Action::Mask(_)) && rule.check.is_none() && rule.length_max.is_none()
+            })
+        };
+        let matching = |byte: Option<u8>| {
+            let before = self.alive.iter().take_while(|thread| thread.start < place);
+            let pending = before.filter(|thread| selection.traits(thread.state) & PENDING != 0);
+            pending.flat_map(|thread| table.ahead(thread.state, byte)).copied().find(|rule| masks(rule))
+        };
+        let at_the_end = matching(None)?;
+        (0..=u8::MAX).all(|byte| matching(Some(byte)).is_some()).then_some(at_the_end)
     }
 
     /// Whether the next byte may show that an earlier rule matches the same bytes.

@@ -42,6 +42,25 @@ fn the_first_in_order_labels_what_several_rules_match_alike() {
     assert_eq!(filtered(other(), "secret secrets"), "[any] [any]s");
 }
 
+/// What follows decides which of two rules matches, and not whether one does.
+#[test]
+fn what_is_masked_in_any_case_does_not_wait_for_the_rule_that_does_it() {
+    let beside = || Rule { not_before: ByteSet::word(), ..mask("beside", "b ") };
+    let held = |beside: Rule, behind: &str| {
+        let engine = compiled(vec![mask("b", "b"), beside, mask("behind", behind)]);
+        let mut filter = super::Filter::new(engine.clone(), std::sync::Arc::new(engine.everything()));
+        filter.push(b"b ", &mut super::Output::default());
+        filter.held()
+    };
+    assert_eq!(held(beside(), r"b \b"), 0);
+    assert_eq!(held(beside(), "b [a-y]"), 1, "a `z` may follow");
+    let checked = Rule { check: Some(std::sync::Arc::new(|_| true)), ..beside() };
+    assert_eq!(held(checked, r"b \b"), 1, "a check may say no");
+    assert_eq!(held(Rule { action: Action::Block, ..beside() }, r"b \b"), 2, "all of it may end");
+    let rules = vec![mask("b", "b"), beside(), mask("behind", r"b \b")];
+    assert_eq!(filtered(rules, "b b z b. b  b "), "[b][b]z [b]. [b] [b]");
+}
+
 #[test]
 fn what_arms_a_rule_is_neither_masked_nor_held() {
     let key = Rule { lead: Lead::Arm(r#"(?i)api_?key"?\s{0,4}[:=]\s{0,4}"?"#.into()), ..mask("key", "[0-9a-f]{8}") };
