@@ -50,7 +50,7 @@ impl Spans {
 pub(super) struct Growing(Vec<Finding>);
 
 /// Findings of one text that may yet grow, at once; of more, the oldest is told as it is.
-const GROWING_MAX: usize = 64;
+pub(super) const GROWING_MAX: usize = 64;
 
 impl Growing {
     pub(super) fn is_empty(&self) -> bool {

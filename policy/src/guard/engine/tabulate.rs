@@ -14,7 +14,7 @@ use super::{
 };
 
 /// States that stand for several of one group. Rules that need more do not begin together.
-const PRODUCT_STATES_MAX: usize = 16 * 1024;
+pub(super) const PRODUCT_STATES_MAX: usize = 16 * 1024;
 
 /// An automaton in the table: its first states.
 pub(super) struct Placed {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Engine, Filter, Finding, Output, Piece, Rule, Selection, Verdict};
 
+mod bounds;
 mod expression;
 mod facts;
 mod oracle;
