@@ -120,9 +120,10 @@ testssl ENDPOINT="127.0.0.1:8443" *ARGS:
     tests/setup/install testssl
     testssl --quiet --warnings off --ip one --sneaky {{ ARGS }} {{ ENDPOINT }}
 
-# The guardrail engine against its definition: a million prefixes, and a million ways of cutting texts into pieces.
-guard-proof CASES="500000":
+# The guardrail engine against its definition, and streams against what their clients read: each a million random cases.
+guard-proof CASES="500000" STREAMS="143000":
     GUARD_CASES={{ CASES }} cargo test --release --package portcullis-policy --lib guard::engine::tests::properties -- --nocapture
+    GUARD_CASES={{ STREAMS }} cargo test --release --package portcullis-policy --lib stream::tests::properties -- --nocapture
 
 # What the guardrail rules hold back (`hold`) and cost (`cost`, `hostile`) on texts of one's own, as lines of JSON.
 guard-measure WHAT="hold" *FILES:
