@@ -144,9 +144,11 @@ train-embedding *ARGS:
     tests/setup/install embedding
     cargo run --package portcullis-embedding --features embedding --bin train-embedding -- {{ ARGS }}
 
-# The embedding stage with the real weights (91 MB below .cache/): its numbers, its judgement, its refusals.
+# The embedding stage with the real weights (91 MB below .cache/): its numbers and refusals, and a gateway that was built with it.
 real-embedding *ARGS:
     tests/setup/install embedding
+    cargo build --package portcullis-gateway --bin portcullis --features embedding
+    cargo test --package portcullis-policy --features embedding --lib guard::injection::embedding -- {{ ARGS }}
     cargo test --package portcullis-embedding --features embedding -- {{ ARGS }}
 
 # Build the container image.

@@ -15,6 +15,7 @@ mod input;
 mod media;
 pub(crate) mod offline;
 mod output;
+mod scores;
 mod secret;
 pub mod service;
 mod status;

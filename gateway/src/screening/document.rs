@@ -3,29 +3,20 @@
 //! It is a plain function of plain values, so that a large document can be screened on a thread beside the worker, whose
 //! other exchanges would wait for it.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use portcullis_policy::guard::{
     engine::Finding,
-    injection::{
-        Scorer,
-        embedding::{DOUBT_FROM, EMBEDDED_TEXTS_MAX},
-    },
-    lanes::{
-        document::{Edit, Place, Screener, Settings},
-        shape::Field,
-    },
+    lanes::document::{Edit, Place, Screener, Settings},
     placeholders::{ConversationKey, Placeholders, Values},
-    screen::{
-        By, Detector, Direction, Guardrails, OnError, Reaction, Scratch, SecondOpinion, Speaker, Stage, Thresholds,
-        Whole,
-    },
+    screen::{By, Detector, Direction, Guardrails, Reaction, Scratch, Speaker, Stage, Whole},
 };
 
 use super::{
     Panicked, Way, contained,
     content::{Content, Kind, Unreadable},
+    scores::{self, Scored},
     secret::PlaceholderSecret,
     tools::without_tools,
 };
@@ -52,8 +43,8 @@ pub(super) struct Done {
     pub(super) judged: Result<Outcome, No>,
     /// By rules of the engine.
     pub(super) findings: Vec<Finding>,
-    /// By stages with rules of their own.
-    pub(super) by_stages: Vec<(usize, Arc<str>)>,
+    /// By stages that score.
+    pub(super) scored: Scored,
 }
 
 /// A document that goes on.
@@ -85,25 +76,26 @@ pub(super) enum No {
 /// Screens a document, beside the worker if it is large or may need a second opinion.
 pub(super) async fn screen(job: Job, scratch: &std::cell::RefCell<Scratch>) -> Result<Done, Panicked> {
     // A second opinion takes milliseconds.
-    if job.body.len() <= INLINE_BYTES_MAX && !job.direction().stages.iter().any(has_second_opinion) {
-        return contained(|| run(&job, &mut scratch.borrow_mut()));
+    let now = Instant::now();
+    if job.body.len() <= INLINE_BYTES_MAX && !job.direction().stages.iter().any(scores::has_second_opinion) {
+        return contained(|| run(&job, &mut scratch.borrow_mut(), now));
     }
-    let beside = tokio::task::spawn_blocking(move || contained(|| run(&job, &mut Scratch::default())));
+    let beside = tokio::task::spawn_blocking(move || contained(|| run(&job, &mut Scratch::default(), now)));
     beside.await.unwrap_or(Err(Panicked))
 }
 
-/// Screens a document.
-pub(super) fn run(job: &Job, scratch: &mut Scratch) -> Done {
+/// Screens a document; `now` is when that was asked for.
+pub(super) fn run(job: &Job, scratch: &mut Scratch, now: Instant) -> Done {
     scratch.findings.clear();
-    let mut by_stages = Vec::new();
+    let mut scored = Scored::default();
     let settings = Settings { unknown_fields: job.guardrails.unknown_fields, unscreened: job.guardrails.unscreened };
     let judged = Content::read(&job.kind, &job.body, settings)
         .map_err(No::Unreadable)
-        .and_then(|content| job.judge(&content, &mut by_stages, scratch));
+        .and_then(|content| job.judge(&content, &mut scored, scratch, now));
     let findings = std::mem::take(&mut scratch.findings);
-    let judged = judged.and_then(|outcome| strip_tools(job, &findings, &by_stages, outcome));
+    let judged = judged.and_then(|outcome| strip_tools(job, &findings, &scored, outcome));
     let judged = judged.and_then(|outcome| job.with_texts(outcome, settings));
-    Done { judged, findings, by_stages }
+    Done { judged, findings, scored }
 }
 
 impl Job {
@@ -117,12 +109,13 @@ impl Job {
     fn judge(
         &self,
         content: &Content<'_>,
-        by_stages: &mut Vec<(usize, Arc<str>)>,
+        scored: &mut Scored,
         scratch: &mut Scratch,
+        now: Instant,
     ) -> Result<Outcome, No> {
         let direction = self.direction();
-        score(direction, content, by_stages);
-        let refusing = by_stages.iter().find(|(stage, _)| direction.stages.get(*stage).is_some_and(refuses));
+        *scored = scores::score(direction, content, now);
+        let refusing = scored.found.iter().find(|(stage, _)| direction.stages.get(*stage).is_some_and(refuses));
         if let Some((stage, _)) = refusing {
             return Err(No::Blocked(*stage));
         }
@@ -214,60 +207,11 @@ pub(super) fn refuses(stage: &Stage) -> bool {
     stage.reaction == Reaction::Block && !stage.is_shadow
 }
 
-/// Whether a stage asks an embedding model about what is in doubt.
-pub(super) fn has_second_opinion(stage: &Stage) -> bool {
-    matches!(stage.detector, Detector::Injection(_, Some(_)))
-}
-
-/// Scores what is said, text by text, and message by message where one is said in several.
-fn score(direction: &Direction, content: &Content<'_>, found: &mut Vec<(usize, Arc<str>)>) {
-    let stages = direction.stages.iter().enumerate();
-    let scoring: Vec<(usize, &Stage, Thresholds, Option<&SecondOpinion>)> = stages
-        .filter_map(|(place, stage)| match &stage.detector {
-            Detector::Injection(thresholds, second) => Some((place, stage, *thresholds, second.as_ref())),
-            _ => None,
-        })
-        .collect();
-    if scoring.is_empty() {
-        return;
-    }
-    let mut embedded = 0;
-    let joined = content.joined();
-    let joined = joined.iter().map(|(place, text)| (*place, text.as_str()));
-    for (place, text) in content.texts().into_iter().chain(joined) {
-        // Words of the protocol and names that it made say nothing to a model.
-        let Some(source) = place.speaker.source().filter(|_| place.field != Field::Structure) else { continue };
-        let mut value = None;
-        for (stage, by, thresholds, second) in &scoring {
-            if by.speakers.has(place.speaker) {
-                let value = *value.get_or_insert_with(|| Scorer::shipped().score(text, source).value);
-                if value >= thresholds.of(source) {
-                    found.push((*stage, "prompt-injection".into()));
-                } else if let Some(second) = second
-                    && value >= DOUBT_FROM
-                {
-                    embedded += 1;
-                    let value =
-                        if embedded > EMBEDDED_TEXTS_MAX { None } else { second.model.score(text, source).ok() };
-                    if value.map_or(by.on_error == OnError::Block, |value| value >= second.threshold) {
-                        found.push((*stage, "prompt-injection-embedding".into()));
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// Takes the tools from a request, where a stage that says so has found something.
-fn strip_tools(
-    job: &Job,
-    findings: &[Finding],
-    by_stages: &[(usize, Arc<str>)],
-    outcome: Outcome,
-) -> Result<Outcome, No> {
+fn strip_tools(job: &Job, findings: &[Finding], scored: &Scored, outcome: Outcome) -> Result<Outcome, No> {
     let direction = job.direction();
     let of_rules = findings.iter().filter_map(|finding| direction.stage_of(finding.rule));
-    let of_stages = by_stages.iter().filter_map(|(stage, _)| direction.stages.get(*stage));
+    let of_stages = scored.found.iter().filter_map(|(stage, _)| direction.stages.get(*stage));
     let strips = |stage: &Stage| stage.reaction == Reaction::StripTools && !stage.is_shadow;
     if !of_rules.chain(of_stages).any(strips) || !matches!(job.kind, Kind::Json(_)) {
         return Ok(outcome);

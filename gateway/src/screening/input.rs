@@ -28,6 +28,7 @@ use super::{
     document::{self, Job, No, Outcome},
     guards::{self, Asked, Opinions},
     media::{self, HEADER_LENGTH, Media},
+    scores,
 };
 use crate::{
     listing::ask_readable,
@@ -230,7 +231,7 @@ impl Guarded {
     /// could not be taken back: what would be one is masked for good. Guards elsewhere and embedding models cannot be
     /// asked here.
     fn calls(&self, outbound: &mut Outbound<'_>) -> Result<(), Refusal> {
-        let second_opinion = self.guardrails.input.stages.iter().any(document::has_second_opinion);
+        let second_opinion = self.guardrails.input.stages.iter().any(scores::has_second_opinion);
         if second_opinion || !self.asked(Way::Input).is_empty() {
             self.unscreened("guard_on_stream")?;
         }
@@ -245,9 +246,9 @@ impl Guarded {
                 let guardrails = guardrails.clone();
                 let job = Job { guardrails, way: Way::Input, kind: Kind::Message, body, values: None, tenant: None };
                 let scratch = &mut tally.worker().screening_texts.borrow_mut();
-                let done = contained(|| document::run(&job, scratch)).map_err(|_| FAILED)?;
+                let done = contained(|| document::run(&job, scratch, Instant::now())).map_err(|_| FAILED)?;
                 tally.found(Way::Input, &done.findings);
-                done.by_stages.iter().for_each(|(stage, rule)| tally.add(Way::Input, *stage, rule));
+                done.scored.tell(Way::Input, &tally);
                 let outcome = done.judged.map_err(|no| match no {
                     No::Blocked(_) | No::Overrun => FILTERED,
                     No::Unreadable(_) => UNSCREENABLE,
@@ -295,9 +296,7 @@ impl Guarded {
             Refusal::guardrail_unavailable().detail("panicked")
         })?;
         self.tally.found(Way::Input, &done.findings);
-        for (stage, rule) in &done.by_stages {
-            self.tally.add(Way::Input, *stage, rule);
-        }
+        done.scored.tell(Way::Input, &self.tally);
         done.judged.map_err(|no| self.refuse(&no))
     }
 

@@ -1,7 +1,7 @@
 //! Whole bodies under guardrails without an exchange, for `portcullis test`: judged by the functions of the exchange, so that
 //! a case says what would become of it. Guards elsewhere are not asked; the caller has to say so.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -130,11 +130,12 @@ fn run(job: &Job, status: impl Fn(&No) -> Option<StatusCode>) -> Offline {
         Way::Input => &job.guardrails.input,
         Way::Output => &job.guardrails.output,
     };
-    let Ok(Done { judged, findings, by_stages }) = contained(|| document::run(job, &mut Scratch::default())) else {
+    let judging = contained(|| document::run(job, &mut Scratch::default(), Instant::now()));
+    let Ok(Done { judged, findings, scored }) = judging else {
         return unread("a guard panicked", &Refusal::guardrail_unavailable());
     };
     let by_rules = findings.iter().filter_map(|finding| direction.stage_of(finding.rule));
-    let by_stages = by_stages.iter().filter_map(|(stage, _)| direction.stages.get(*stage));
+    let by_stages = scored.found.iter().filter_map(|(stage, _)| direction.stages.get(*stage));
     let stages: Vec<_> = by_rules.chain(by_stages).collect();
     let gravest = stages.iter().map(|stage| Judged::by(stage.reaction, stage.is_shadow)).max().unwrap_or_default();
     let mut found: Vec<String> = stages.iter().map(|stage| stage.name.to_string()).collect();

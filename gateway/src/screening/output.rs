@@ -239,9 +239,7 @@ impl Guarded {
             Refused::With(Refusal::guardrail_unavailable().detail("panicked"))
         })?;
         self.tally.found(Way::Output, &done.findings);
-        for (stage, rule) in &done.by_stages {
-            self.tally.add(Way::Output, *stage, rule);
-        }
+        done.scored.tell(Way::Output, &self.tally);
         match done.judged {
             Ok(outcome) => self.opinions_of(&kind, outcome).await,
             Err(No::Blocked(_)) => Err(Refused::Blocked),

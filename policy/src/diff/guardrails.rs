@@ -54,7 +54,7 @@ fn said(stage: &Stage) -> String {
     let detector = match detector {
         Detector::Patterns => String::new(),
         Detector::Injection(thresholds, second) => {
-            let second = second.as_ref().map(|second| (&second.folder, second.threshold));
+            let second = second.as_ref().map(|second| (&second.folder, second.threshold, second.timeout));
             format!("{thresholds:?} {second:?}")
         }
         Detector::Service(service) => format!("{service:?} {:?}", service.credential.as_ref().map(|secret| &secret.0)),

@@ -31,7 +31,7 @@ struct Arguments {
     #[arg(long, default_value = "policy/src/guard/injection/embedding/head.bin")]
     head: PathBuf,
     /// Texts that are learnt from.
-    #[arg(long, default_value_t = 3000)]
+    #[arg(long, default_value_t = 1000)]
     texts: usize,
     /// Texts of each kind of each foreign corpus that are measured with.
     #[arg(long, default_value_t = 100)]

@@ -381,3 +381,21 @@ fn diff_says_which_guardrails_a_route_gains_and_loses() {
     assert!(said.contains(&format!("{place} gains the guardrail `watched` {policy}")), "{said}");
     assert!(!compared(&old, &old).contains("guardrail"));
 }
+
+#[test]
+fn a_build_without_the_embedding_stage_says_so_to_documents_that_ask_for_it() {
+    let ask = |embedding: &str| {
+        let rule = format!("\n  - {{name: injection, promptInjection: {{threshold: 0.9{embedding}}}, action: Block}}");
+        let folder = documents(&rule, OUTPUT);
+        let (code, said, error) = run(&["check", folder.path().to_str().unwrap()]);
+        (code, said + &error)
+    };
+    let (code, said) = ask(", embedding: {model: /srv/minilm}");
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("not-built") && said.contains("this gateway was built without the embedding stage"),
+        "{said}"
+    );
+    assert!(said.contains("cargo build --release --bin portcullis --features embedding"), "{said}");
+    assert_eq!(ask("").0, 0);
+}

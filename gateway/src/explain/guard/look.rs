@@ -1,11 +1,14 @@
 //! One text under the guardrails of a direction, as an exchange screens it, with what each stage says.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Instant};
 
 use portcullis_policy::guard::{
-    injection::{self, Scorer},
+    injection::{
+        self, Scorer, Source,
+        embedding::{DOUBT_FROM, NotEmbedded},
+    },
     placeholders::{ConversationKey, Placeholders},
-    screen::{Detector, Direction, Flow, Reaction, Scratch, Sink, Speaker, Stage, Text},
+    screen::{Detector, Direction, Flow, OnError, Reaction, Scratch, SecondOpinion, Sink, Speaker, Stage, Text},
 };
 
 /// So much of a text is taken byte by byte, to show what is held.
@@ -57,11 +60,27 @@ pub(crate) struct Found {
 pub(crate) struct Scored {
     pub(crate) explanation: injection::Explanation,
     pub(crate) counts_from: f32,
+    /// What an embedding model says of a text in doubt.
+    pub(crate) second: Option<Second>,
+}
+
+/// A second opinion.
+pub(crate) struct Second {
+    pub(crate) value: Result<f32, NotEmbedded>,
+    pub(crate) counts_from: f32,
+    /// Whether no answer counts.
+    closed: bool,
 }
 
 impl Scored {
     pub(crate) fn counts(&self) -> bool {
-        self.explanation.score.value >= self.counts_from
+        self.explanation.score.value >= self.counts_from || self.second.as_ref().is_some_and(Second::counts)
+    }
+}
+
+impl Second {
+    pub(crate) fn counts(&self) -> bool {
+        self.value.map_or(self.closed, |value| value >= self.counts_from)
     }
 }
 
@@ -106,9 +125,12 @@ fn stage_said(stage: &Stage, speaker: Speaker, text: &str, found: Vec<Found>) ->
     let looks = match &stage.detector {
         _ if !stage.speakers.has(speaker) => Looks::Elsewhere,
         Detector::Patterns => Looks::Patterns(found),
-        Detector::Injection(thresholds, _) => speaker.source().map_or(Looks::Elsewhere, |source| {
+        Detector::Injection(thresholds, second) => speaker.source().map_or(Looks::Elsewhere, |source| {
             let explanation = Scorer::shipped().explain(text, source);
-            Looks::Score(Box::new(Scored { explanation, counts_from: thresholds.of(source) }))
+            let counts_from = thresholds.of(source);
+            let is_in_doubt = (DOUBT_FROM..counts_from).contains(&explanation.score.value);
+            let second = second.as_ref().filter(|_| is_in_doubt).map(|second| ask(second, stage, text, source));
+            Looks::Score(Box::new(Scored { explanation, counts_from, second }))
         }),
         Detector::Service(service) => Looks::Service(service.url.clone()),
     };
@@ -119,6 +141,11 @@ fn stage_said(stage: &Stage, speaker: Speaker, text: &str, found: Vec<Found>) ->
         is_shadow: stage.is_shadow,
         looks,
     }
+}
+
+fn ask(second: &SecondOpinion, stage: &Stage, text: &str, source: Source) -> Second {
+    let value = second.model.score(text, source, Instant::now() + second.timeout);
+    Second { value, counts_from: second.threshold, closed: stage.on_error == OnError::Block }
 }
 
 fn outcome(direction: &Direction, stages: &[StageSaid], said: String, flow: &Flow) -> Outcome {

@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use portcullis_policy::{
-    guard::screen::{Guardrails, Speaker},
+    guard::{
+        injection::embedding::NotEmbedded,
+        screen::{Guardrails, Speaker},
+    },
     snapshot::Rule,
 };
 use serde_json::{Value, json};
@@ -102,6 +105,16 @@ fn score_lines(scored: &Scored, does: &str) -> Vec<String> {
         scored.counts_from,
         score.view.name()
     )];
+    if let Some(second) = &scored.second {
+        lines.push(match second.value {
+            Ok(value) => format!("second opinion: {value:.3}, counts from {:.3}", second.counts_from),
+            Err(why) => format!(
+                "no second opinion ({}), which {}",
+                why.as_str(),
+                if second.counts() { "counts" } else { "passes" }
+            ),
+        });
+    }
     let reasons: Vec<&str> = score.reasons.iter().map(portcullis_policy::guard::injection::Signal::name).collect();
     if !reasons.is_empty() {
         lines.push(format!("disguised: {}", reasons.join(", ")));
@@ -181,7 +194,11 @@ fn stage_json(stage: &StageSaid) -> Value {
             let explanation = &scored.explanation;
             let words = explanation.grams.iter().map(|gram| json!({"text": gram.text, "weight": gram.weight}));
             let reasons = explanation.score.reasons.iter().map(portcullis_policy::guard::injection::Signal::name);
-            let says = json!({"score": explanation.score.value, "countsFrom": scored.counts_from,
+            let second = scored.second.as_ref().map(|second| {
+                json!({"score": second.value.ok(), "failure": second.value.err().map(NotEmbedded::as_str),
+                    "countsFrom": second.counts_from, "counts": second.counts()})
+            });
+            let says = json!({"score": explanation.score.value, "secondOpinion": second, "countsFrom": scored.counts_from,
                 "counts": scored.counts(), "readAs": explanation.score.view.name(), "window": explanation.window,
                 "words": words.collect::<Vec<_>>(), "disguises": reasons.collect::<Vec<_>>()});
             ("injection", says)

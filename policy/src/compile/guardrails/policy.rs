@@ -1,6 +1,6 @@
 //! One GuardrailPolicy, on its own: its stages, what is wrong with them, and what they cost.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use super::{
     engines,
@@ -34,6 +34,8 @@ use crate::{
 const RULE_NAME_BYTES_MAX: usize = 64;
 /// The longest text in the place of what is masked, in bytes.
 const MASK_BYTES_MAX: usize = 256;
+/// How long an embedding model may take for a document where nobody says otherwise.
+const EMBEDDING_TIMEOUT_DEFAULT: Duration = Duration::from_secs(2);
 
 /// One policy, with its rules ready to be put together with those of others.
 pub(super) struct PolicyDraft<'d> {
@@ -363,7 +365,8 @@ fn second_opinion(spec: &ours::InjectionEmbedding, path: &str, draft: &mut Draft
     match EmbeddingModel::load(folder) {
         Ok(model) => {
             let threshold = spec.threshold.map_or_else(|| model.threshold(), |threshold| threshold as f32);
-            Some(SecondOpinion { folder: folder.into(), model, threshold })
+            let timeout = service::timeout(spec.timeout.as_deref(), EMBEDDING_TIMEOUT_DEFAULT, path, draft);
+            Some(SecondOpinion { folder: folder.into(), model, threshold, timeout })
         }
         Err(error @ NotLoaded::NotBuilt) => {
             let help =

@@ -25,17 +25,7 @@ pub(super) fn compile(spec: &ours::GuardService, path: &str, draft: &mut Draft<'
     };
     check_names(spec, kind, path, draft);
     check_privacy(spec, path, draft);
-    let timeout = spec.timeout.as_deref().and_then(formats::duration).unwrap_or(TIMEOUT_DEFAULT);
-    if timeout.is_zero() || timeout > GUARD_TIMEOUT_MAX {
-        let message = format!("`{}` is out of range: from 1ms to 1m", spec.timeout.as_deref().unwrap_or_default());
-        draft.fail(
-            "out-of-range",
-            &format!("{path}.timeout"),
-            message,
-            "out of range",
-            "an answer waits for this guard",
-        );
-    }
+    let timeout = timeout(spec.timeout.as_deref(), TIMEOUT_DEFAULT, path, draft);
     if spec.credential_ref.is_some() && !spec.url.starts_with("https:") {
         let at = format!("{path}.credentialRef");
         let help = "write an `https` URL, or leave the credential out";
@@ -62,6 +52,17 @@ pub(super) fn compile(spec: &ours::GuardService, path: &str, draft: &mut Draft<'
         credential,
         window_bytes: spec.window_bytes.unwrap_or(WINDOW_BYTES_DEFAULT) as usize,
     })
+}
+
+/// How long a guard may take.
+pub(super) fn timeout(said: Option<&str>, when_not_said: Duration, path: &str, draft: &mut Draft<'_, '_>) -> Duration {
+    let timeout = said.and_then(formats::duration).unwrap_or(when_not_said);
+    if timeout.is_zero() || timeout > GUARD_TIMEOUT_MAX {
+        let message = format!("`{}` is out of range: from 1ms to 1m", said.unwrap_or_default());
+        let help = "an answer waits for this guard";
+        draft.fail("out-of-range", &format!("{path}.timeout"), message, "out of range", help);
+    }
+    timeout
 }
 
 /// A NeMo server is asked for a configuration, a model by its name, a webhook by nothing but its URL.

@@ -20,11 +20,13 @@ const PAIR_SEED: u64 = 0xd6e8_feb8_6659_fd93;
 const SKIP_SEED: u64 = 0xa076_1d64_78bd_642f;
 const TRIPLE_SEED: u64 = 0xe703_7ed1_a0b4_28db;
 
+#[inline]
 const fn mix(hash: u64, value: u64) -> u64 {
     (hash.rotate_left(5) ^ value).wrapping_mul(0x517c_c1b7_2722_0a95)
 }
 
 /// Takes the grams of a text that was normalised ([`super::normalise()`]).
+#[inline]
 pub fn take(text: &str, sink: &mut impl Sink) {
     let mut words = Words::default();
     let mut piece = [' '; WORD_CHARACTERS_MAX + 2];
@@ -63,6 +65,7 @@ struct Words {
 
 impl Words {
     /// A word of `piece[1..length]`, with a space to its left.
+    #[inline]
     fn add(&mut self, piece: &mut [char; WORD_CHARACTERS_MAX + 2], length: usize, sink: &mut impl Sink) {
         if let Some(place) = piece.get_mut(length) {
             *place = ' ';

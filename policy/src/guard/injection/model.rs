@@ -60,8 +60,6 @@ pub struct Window {
 pub struct Sums {
     /// After each word: the sum of weights, the number of grams, the byte where the word ends.
     words: Vec<(i32, u32, u32)>,
-    sum: i32,
-    grams: u32,
 }
 
 impl<'a> Model<'a> {
@@ -127,7 +125,8 @@ impl<'a> Model<'a> {
     /// The window of a normalised text that leans most.
     pub fn lean(&self, text: &str, sums: &mut Sums) -> Option<Window> {
         sums.clear();
-        grams::take(text, &mut Weighing { model: self, sums });
+        let mut weighing = Weighing { model: self, sum: 0, grams: 0, words: &mut sums.words };
+        grams::take(text, &mut weighing);
         let lean = |window: Window| Window { margin: window.margin * self.unit + self.bias - window.luck, ..window };
         sums.windows().map(lean).reduce(|best, window| if window.margin > best.margin { window } else { best })
     }
@@ -176,18 +175,6 @@ impl Sums {
     /// Begins another text.
     fn clear(&mut self) {
         self.words.clear();
-        (self.sum, self.grams) = (0, 0);
-    }
-
-    /// Adds a weight to the word at hand.
-    fn add(&mut self, weight: i8) {
-        self.sum += i32::from(weight);
-        self.grams += 1;
-    }
-
-    /// Closes a word.
-    fn word(&mut self, end: usize) {
-        self.words.push((self.sum, self.grams, end as u32));
     }
 
     /// Each window, with its sum over the norm.
@@ -216,17 +203,23 @@ impl Sums {
     }
 }
 
+/// Sums here and not in [`Sums`], so that they stay in registers.
 struct Weighing<'a> {
     model: &'a Model<'a>,
-    sums: &'a mut Sums,
+    sum: i32,
+    grams: u32,
+    words: &'a mut Vec<(i32, u32, u32)>,
 }
 
 impl Sink for Weighing<'_> {
+    #[inline]
     fn gram(&mut self, hash: u64) {
-        self.sums.add(self.model.weight(hash));
+        self.sum += i32::from(self.model.weight(hash));
+        self.grams += 1;
     }
 
+    #[inline]
     fn word(&mut self, end: usize) {
-        self.sums.word(end);
+        self.words.push((self.sum, self.grams, end as u32));
     }
 }

@@ -247,6 +247,8 @@ pub struct SecondOpinion {
     pub model: Arc<EmbeddingModel>,
     /// From which score of the model on a text counts as an injection.
     pub threshold: f32,
+    /// How long all texts of a document together may take.
+    pub timeout: Duration,
 }
 
 /// A guard elsewhere.

@@ -105,6 +105,9 @@ pub struct InjectionEmbedding {
     /// From 0 to 1; what it was trained with when not said.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub threshold: Option<f64>,
+    /// How long all texts of a document together may take; 2 s when not said, 60 s at most.
+    #[schemars(extend("format" = "duration"))]
+    pub timeout: Option<String>,
 }}
 
 object! {

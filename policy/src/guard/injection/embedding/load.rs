@@ -4,7 +4,7 @@ use std::{
     fmt, fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
     head::{Head, PROBE},
     minilm::{Minilm, PIECES, TEXT_PIECES_MAX},
     pieces::Pieces,
+    threads,
 };
 
 /// The longest file that is read as weights, in bytes: those of the model have 91 million.
@@ -20,6 +21,8 @@ const WEIGHTS_BYTES_MAX: u64 = 128 * 1024 * 1024;
 const VOCABULARY_BYTES_MAX: u64 = 1024 * 1024;
 /// How far the probe's margin may be off: another order of the same sums.
 const PROBE_OFF_MAX: f32 = 0.01;
+/// How long the probe may take before the model is refused.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 
 static HEAD: &[u8] = include_bytes!("head.bin");
 
@@ -57,7 +60,7 @@ impl EmbeddingModel {
             why: "the head that is shipped is not whole".into(),
         })?;
         let model = Arc::new(Self::with_head(folder, head)?);
-        model.probe(folder)?;
+        Self::probe(&model, folder)?;
         loaded.push((folder.to_owned(), written, Arc::downgrade(&model)));
         Ok(model)
     }
@@ -77,10 +80,11 @@ impl EmbeddingModel {
     }
 
     /// Whether these are the weights that the head was trained with.
-    fn probe(&self, folder: &Path) -> Result<(), NotLoaded> {
-        let margin = self.embed(PROBE).map(|embedding| self.head.margin(&embedding));
-        match margin {
-            Ok(margin) if (margin - self.head.probe).abs() < PROBE_OFF_MAX => Ok(()),
+    fn probe(model: &Arc<Self>, folder: &Path) -> Result<(), NotLoaded> {
+        let probed = model.clone();
+        let embedding = threads::run(Instant::now() + PROBE_TIMEOUT, move || probed.embed(PROBE)).flatten();
+        match embedding.map(|embedding| model.head.margin(&embedding)) {
+            Ok(margin) if (margin - model.head.probe).abs() < PROBE_OFF_MAX => Ok(()),
             _ => Err(NotLoaded::Wrong {
                 file: folder.join("model.safetensors"),
                 why: "it embeds a known sentence in another way than the weights the head was trained with".into(),
@@ -90,7 +94,7 @@ impl EmbeddingModel {
 
     /// The embedding of a text: what is like in meaning is near. What is longer than the model takes is cut.
     pub fn embed(&self, text: &str) -> Result<Vec<f32>, NotEmbedded> {
-        self.minilm.embed(&self.pieces.cut(text, TEXT_PIECES_MAX)).map_err(|_| NotEmbedded)
+        self.minilm.embed(&self.pieces.cut(text, TEXT_PIECES_MAX)).map_err(|_| NotEmbedded::Failed)
     }
 
     /// The numbers of a text's pieces, as the model takes them.
@@ -105,7 +109,7 @@ impl EmbeddingModel {
 
     pub(super) fn second(&self, log_odds: f32, window: &str) -> Result<f32, NotEmbedded> {
         let value = self.head.score(log_odds, &self.embed(window)?);
-        if value.is_finite() { Ok(value) } else { Err(NotEmbedded) }
+        if value.is_finite() { Ok(value) } else { Err(NotEmbedded::Failed) }
     }
 }
 

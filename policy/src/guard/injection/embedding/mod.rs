@@ -16,13 +16,19 @@ mod load;
 mod minilm;
 #[cfg(feature = "embedding")]
 mod pieces;
+#[cfg(feature = "embedding")]
+mod threads;
 
 #[cfg(not(feature = "embedding"))]
 use std::path::Path;
-use std::path::PathBuf;
+#[cfg(feature = "embedding")]
+use std::sync::Arc;
+use std::{path::PathBuf, time::Instant};
 
 #[cfg(feature = "embedding")]
 pub use load::EmbeddingModel;
+#[cfg(feature = "embedding")]
+pub use threads::EMBEDDING_THREADS_MAX;
 
 #[cfg(feature = "embedding")]
 use super::Scorer;
@@ -57,10 +63,29 @@ pub enum NotLoaded {
     },
 }
 
-/// A text could not be embedded.
-#[derive(Debug, thiserror::Error)]
-#[error("the text could not be embedded")]
-pub struct NotEmbedded;
+/// The name of the threads that embed, before their number. Nothing but a guard runs on them.
+pub const EMBEDDING_THREAD_NAME: &str = "embedding-";
+
+/// Why there is no second opinion on a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotEmbedded {
+    /// The model could not make anything of it.
+    #[error("the text could not be embedded")]
+    Failed,
+    /// The time was over.
+    #[error("embedding the text would have taken too long")]
+    Late,
+}
+
+impl NotEmbedded {
+    /// Its word in metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "embedding",
+            Self::Late => "timeout",
+        }
+    }
+}
 
 /// What takes the place of the model in a build without it: there is none.
 #[cfg(not(feature = "embedding"))]
@@ -75,7 +100,7 @@ impl EmbeddingModel {
     }
 
     /// Never called: there is no model to call it on.
-    pub fn score(&self, _: &str, _: Source) -> Result<f32, NotEmbedded> {
+    pub fn score(&self, _: &str, _: Source, _: Instant) -> Result<f32, NotEmbedded> {
         match *self {}
     }
 
@@ -87,10 +112,13 @@ impl EmbeddingModel {
 
 #[cfg(feature = "embedding")]
 impl EmbeddingModel {
-    /// How likely a text is an attack, from 0 to 1, with what the linear model says of it.
-    pub fn score(&self, text: &str, source: Source) -> Result<f32, NotEmbedded> {
+    /// How likely a text is an attack, from 0 to 1, with what the linear model says of it; no answer if there is none at
+    /// `until`. The caller waits, and the threads of this module work.
+    pub fn score(self: &Arc<Self>, text: &str, source: Source, until: Instant) -> Result<f32, NotEmbedded> {
         let scorer = Scorer::shipped();
         let decisive = scorer.decisive(text);
-        self.second(scorer.log_odds(decisive.margin, source), &decisive.window)
+        let log_odds = scorer.log_odds(decisive.margin, source);
+        let model = self.clone();
+        threads::run(until, move || model.second(log_odds, &decisive.window))?
     }
 }
