@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use portcullis_policy::guard::{
     injection::{
         Scorer, Source,
-        embedding::{DOUBT_FROM, EMBEDDED_TEXTS_MAX},
+        embedding::{DOUBT_FROM, EMBEDDED_TEXTS_MAX, NotEmbedded},
     },
     lanes::shape::Field,
     screen::{Detector, Direction, OnError, SecondOpinion, Stage, Thresholds},
@@ -100,7 +100,7 @@ impl Scoring<'_> {
             let opinion = if scored.doubted > EMBEDDED_TEXTS_MAX {
                 Err(TOO_MANY)
             } else {
-                second.model.score(text, source, now + second.timeout).map_err(|no| no.as_str())
+                second.model.score(text, source, now + second.timeout).map_err(NotEmbedded::as_str)
             };
             let is_attack = match opinion {
                 Ok(value) => value >= second.threshold,
