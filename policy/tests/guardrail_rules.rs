@@ -127,7 +127,7 @@ fn context(context: &Context) -> String {
         Context::NotBehind(ends) => format!("not behind {}", some(ends)),
         Context::Value => "where a value stands".to_owned(),
         Context::Apart => "behind no letter".to_owned(),
-        Context::Other(what, _) => (*what).to_owned(),
+        Context::Other(what, ..) => (*what).to_owned(),
     }
 }
 

@@ -2,10 +2,9 @@
 
 use super::{
     Output,
-    pairs::is_in_word,
     rule::CONTEXT_BYTES_MAX,
     scout::{LED_BYTES, SCOUTED_BYTES},
-    selection::{ALIVE, PENDING, SURE, WAKES_ARM, WAKES_BODY, WAKES_LED},
+    selection::{ALIVE, ENOUGH, PENDING, SURE, WAKES_ARM, WAKES_BODY, WAKES_LED},
     table::{DEAD, State},
     text::Text,
     threads::{Machine, Threads},
@@ -21,26 +20,25 @@ impl Threads {
         output: &mut Output,
     ) -> (&'t [u8], u8) {
         let (table, selection) = (machine.engine.table(), machine.selection);
-        let (mut rest, mut kind, mut before) = (bytes, self.kind, None::<u8>);
+        let (mut rest, mut kind) = (bytes, self.kind);
+        let gone = |rest: &[u8]| (bytes.len() - rest.len()) as u64;
         let begins = loop {
-            let Some((byte, others)) = rest.split_first() else { break 0 };
-            let in_word = before.map_or(table.is_in_word(kind), |before| is_in_word(Some(before)));
-            let lives =
-                others.first().is_none_or(|next| !machine.scouts || table.pairs.may_begin(in_word, *byte, *next));
-            if lives {
-                kind = before.map_or(kind, |before| table.kind(Some(before)));
-                let wakes = selection.wakes(kind, *byte);
-                let place = (self.at + (bytes.len() - rest.len()) as u64, kind);
-                let begins = if wakes == 0 { 0 } else { machine.begins(text, place, wakes, rest, output) };
-                if begins != 0 {
-                    break begins;
-                }
+            if machine.scouts {
+                let quiet = table.pairs.quiet(&table.behind, kind, rest);
+                let (passed, others) = rest.split_at_checked(quiet).unwrap_or_default();
+                kind = passed.last().map_or(kind, |last| table.kind(Some(*last)));
+                rest = others;
             }
-            before = Some(*byte);
-            rest = others;
+            let Some((byte, others)) = rest.split_first() else { break 0 };
+            let wakes = selection.wakes(kind, *byte);
+            let place = (self.at + gone(rest), kind);
+            let begins = if wakes == 0 { 0 } else { machine.begins(text, place, wakes, rest, output) };
+            if begins != 0 {
+                break begins;
+            }
+            (rest, kind) = (others, table.kind(Some(*byte)));
         };
-        let kind = before.map_or(self.kind, |before| table.kind(Some(before)));
-        let at = self.at + (bytes.len() - rest.len()) as u64;
+        let at = self.at + gone(rest);
         if at > self.at {
             output.pass(self.at..at);
             (self.at, self.kind) = (at, kind);
@@ -53,9 +51,7 @@ impl Threads {
     pub(super) fn begins(&self, machine: &Machine<'_>, text: &Text<'_>, bytes: &[u8], output: &mut Output) -> u8 {
         let table = machine.engine.table();
         let lives = match bytes {
-            [first, second, ..] if machine.scouts => {
-                table.pairs.may_begin(table.is_in_word(self.kind), *first, *second)
-            }
+            [first, second, ..] if machine.scouts => table.pairs.may_begin(self.kind, *first, *second),
             _ => true,
         };
         let wakes = bytes.first().filter(|_| lives).map_or(0, |byte| machine.selection.wakes(self.kind, *byte));
@@ -101,18 +97,20 @@ impl Machine<'_> {
     fn led_lives(&self, text: &Text<'_>, (at, kind): (u64, u16), bytes: &[u8], output: &mut Output) -> bool {
         let (scout, table, selection) = (self.engine.scout(), self.engine.table(), self.selection);
         let Some((first, others)) = bytes.split_first() else { return false };
+        let (before, last) = text.last_two(at);
+        let ajar = self.engine.gates().ajar.behind(before, last);
         let mut state = scout.first(kind, *first);
         for byte in others.iter().take(if self.scouts { LED_BYTES - 1 } else { 0 }) {
             let seen = selection.scouted(state);
-            if seen & SURE != 0 {
-                break;
-            }
-            if seen == 0 {
+            if seen & ajar == 0 {
                 return false;
+            }
+            if seen & ENOUGH != 0 {
+                break;
             }
             state = scout.step(state, *byte);
         }
-        if selection.scouted(state) == 0 {
+        if selection.scouted(state) & ajar == 0 {
             return false;
         }
         let Some(seen) = scout.seen().get(state as usize) else { return false };
@@ -121,7 +119,7 @@ impl Machine<'_> {
         let scratch = &mut output.scratch;
         scratch.led.clear();
         let candidates = table.sets.rules(seen.rules);
-        self.engine.gates().open(&seen.gates, window, candidates, &mut scratch.numbers, &mut scratch.led);
+        self.engine.gates().open((&seen.gates, ajar), window, candidates, &mut scratch.numbers, &mut scratch.led);
         scratch.led.retain(|rule| {
             let state = table.step(table.led_start(*rule, kind), *first);
             selection.counts(*rule) && if self.scouts { self.lives_on(state, bytes) } else { true }

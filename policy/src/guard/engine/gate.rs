@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::rule::{Check, Contexts, Lead, Rule};
+use super::{
+    ajar::{Ajar, Bits, bit},
+    rule::{Check, Contexts, Lead, Rule},
+};
 
 /// Decides for some rules.
 pub(super) struct Gate {
@@ -17,33 +20,38 @@ enum Decides {
 }
 
 /// The gate of a rule that has none.
-const NONE: u16 = u16::MAX;
+pub(super) const NONE: u16 = u16::MAX;
 
 /// The gates of rules.
 pub(super) struct Gates {
     pub(super) gates: Vec<Gate>,
     /// The gate of each rule.
     pub(super) of: Vec<u16>,
+    /// Which of them may be open, at a glance.
+    pub(super) ajar: Ajar,
 }
 
 impl Gates {
-    /// Whether a rule may begin right behind this byte, as far as its gate goes.
-    pub(super) fn may_follow(&self, rule: u32, last: Option<u8>) -> bool {
-        let gate = self.of.get(rule as usize).and_then(|gate| self.gates.get(usize::from(*gate)));
-        gate.is_none_or(|gate| gate.may_follow(last))
+    /// The bit of a rule's gate; none if it has no gate.
+    pub(super) fn bit_of(&self, rule: u32) -> Bits {
+        self.of.get(rule as usize).filter(|gate| **gate != NONE).map_or(0, |gate| bit(usize::from(*gate)))
     }
 
-    /// Adds those of some candidates, in order, that these gates let begin behind this; some perhaps twice.
+    /// Adds those of some candidates, in order, that these gates let begin behind this; some perhaps twice. Gates that are not
+    /// ajar are not asked.
     pub(super) fn open(
         &self,
-        which: &[u16],
+        (which, ajar): (&[u16], Bits),
         window: &[u8],
         candidates: &[u32],
         numbers: &mut Vec<u32>,
         rules: &mut Vec<u32>,
     ) {
         for place in which {
-            let Some(gate) = self.gates.get(usize::from(*place)) else { continue };
+            let Some(gate) = self.gates.get(usize::from(*place)).filter(|_| bit(usize::from(*place)) & ajar != 0)
+            else {
+                continue;
+            };
             if gate.rules.len() > 1 {
                 gate.open(window, numbers, candidates, rules);
             } else if gate.is_open(window, numbers) {
@@ -77,7 +85,8 @@ pub(super) fn gates(rules: &[Rule]) -> Gates {
         }
         of.push(place as u16);
     }
-    Gates { gates, of }
+    let ajar = Ajar::of(&gates);
+    Gates { gates, of, ajar }
 }
 
 impl Decides {
@@ -91,11 +100,11 @@ impl Decides {
 }
 
 impl Gate {
-    /// Whether it can be open right behind this byte, or at the beginning of a text.
-    pub(super) fn may_follow(&self, last: Option<u8>) -> bool {
+    /// What says whether it can be open, from the last two bytes. `None`: it can be at any place.
+    pub(super) fn narrows(&self) -> Option<&dyn Contexts> {
         match &self.decides {
-            Decides::Alone(_) => true,
-            Decides::Together(contexts) => contexts.may_follow(last),
+            Decides::Alone(_) => None,
+            Decides::Together(contexts) => Some(&**contexts),
         }
     }
 

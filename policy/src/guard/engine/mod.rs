@@ -28,13 +28,15 @@
 //! # How much it may take
 //! Each byte costs one step of each thread, usually none: there is no backtracking, whatever the patterns. Most bytes are let
 //! go after one look at them and the next (`pairs`); where something may begin, the next few are looked at first, and most of
-//! what might begin does not (`scout`); then contexts are asked for, each once for all rules (`gate`). This makes no difference
-//! but in time: what comes out is what would without, piece by piece, and the tests hold one against the other.
+//! what might begin does not (`scout`), nor does what waits for a context that cannot hold behind the last two bytes (`ajar`);
+//! then contexts are asked for, each once for all rules (`gate`). This makes no difference but in time: what comes out is what
+//! would without, piece by piece, and the tests hold one against the other.
 //!
 //! Threads in the same state share their future, so the first to begin stands for all. What is held is bounded by
 //! [`HELD_BYTES_MAX`]: a thread that holds more is taken for a match and masked for as long as it lives, or blocked. Rules
 //! whose tables grow too large are refused with the reason ([`Unusable`]).
 
+mod ajar;
 mod automata;
 mod begin;
 mod bytes;

@@ -68,8 +68,9 @@ pub enum Lead {
 
 /// Contexts that are decided in one look at what stands before.
 pub trait Contexts: Send + Sync {
-    /// Whether any of them can hold right behind this byte, or at the beginning of a text. Where none can, none is asked for.
-    fn may_follow(&self, last: Option<u8>) -> bool;
+    /// Whether any of them can hold right behind these, the last two bytes, or all if there are fewer. Where none can, none is
+    /// asked for.
+    fn may_follow(&self, last: &[u8]) -> bool;
     /// Adds the numbers of those that hold, given the last [`CONTEXT_BYTES_MAX`] bytes, or all if there are fewer. The order
     /// does not matter, nor whether one comes twice.
     fn holding(&self, window: &[u8], holding: &mut Vec<u32>);

@@ -4,7 +4,8 @@
 use foldhash::HashMap;
 
 use super::{
-    gate::Gates,
+    ajar::{Bits, bit},
+    gate::{Gates, NONE},
     product::sample,
     table::{DEAD, SetId, State, Table, place},
     tabulate::Placed,
@@ -14,6 +15,9 @@ use super::{
 pub(super) const LED_BYTES: usize = 8;
 /// So many bytes are looked at for any rule. What begins here and lives on is a thread from then on.
 pub(super) const SCOUTED_BYTES: usize = 8;
+
+// INVARIANT: what is as old as this has not been left out by any look, so it counts among what a text may ask for.
+const _: () = assert!(SCOUTED_BYTES <= LED_BYTES);
 
 /// Rules with a lead, as far as their first bytes go.
 #[derive(Debug)]
@@ -51,6 +55,12 @@ impl Scout {
         &self.seen
     }
 
+    /// The gates of what may begin so.
+    pub(super) fn bits(&self, state: State) -> Bits {
+        let gates = self.seen.get(state as usize).into_iter().flat_map(|seen| &seen.gates);
+        gates.fold(0, |bits, gate| bits | bit(usize::from(*gate)))
+    }
+
     pub(super) fn bytes(&self) -> usize {
         (self.next.len() + self.first.len()) * 4 + self.seen.len() * size_of::<Seen>()
     }
@@ -74,8 +84,8 @@ pub(super) fn scout(table: &mut Table, led: &[Placed], before: &[Option<u8>], ga
         Making { table, gates, known: HashMap::default(), waiting: Vec::new(), seen: vec![Seen::default()] };
     let mut first = Vec::with_capacity(before.len() * 256);
     for before in before {
-        let starts = led.iter().filter(|placed| gates.may_follow(placed.rule, *before));
-        let starts: Vec<State> = starts.map(|placed| placed.after(*before)).filter(|start| *start != DEAD).collect();
+        let starts: Vec<State> =
+            led.iter().map(|placed| placed.after(*before)).filter(|start| *start != DEAD).collect();
         first.extend((0..=u8::MAX).map(|byte| making.after(&starts, byte, 1)));
     }
     let mut next = vec![DEAD; columns];
@@ -119,7 +129,7 @@ impl Making<'_> {
         }
         let state = self.seen.len() as State;
         let gates = self.table.sets.rules(rules).iter().filter_map(|rule| self.gates.of.get(*rule as usize).copied());
-        let mut gates: Vec<u16> = gates.collect();
+        let mut gates: Vec<u16> = gates.filter(|gate| *gate != NONE).collect();
         gates.sort_unstable();
         gates.dedup();
         self.known.insert(key, state);

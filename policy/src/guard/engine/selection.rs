@@ -1,6 +1,6 @@
 //! Which rules count: the choice of one tenant or route, made at run time over the table that all share.
 
-use super::{Action, Engine, table::place};
+use super::{Action, Engine, ajar::Bits, scout::Seen, table::place};
 
 /// Some rule of the selection may yet match.
 pub(super) const ALIVE: u8 = 1;
@@ -15,6 +15,9 @@ pub(super) const SURE: u8 = 16;
 /// Some rule of the selection has matched if the right byte follows.
 pub(super) const PENDING: u8 = 32;
 
+/// No more is looked at, beside the bits of gates.
+pub(super) const ENOUGH: Bits = 1 << 31;
+
 /// A match may begin with this byte.
 pub(super) const WAKES_BODY: u8 = 1;
 /// An arm may.
@@ -28,8 +31,8 @@ pub struct Selection {
     enabled: Box<[bool]>,
     traits: Box<[u8]>,
     wakes: Box<[u8]>,
-    /// What the scout has seen: whether it matters, by its state.
-    scouted: Box<[u8]>,
+    /// What the scout has seen: the gates of rules that may begin so, by its state.
+    scouted: Box<[Bits]>,
     /// The longest match that a set of rules can make, by set; empty where no rule of the selection has a bound.
     longest: Box<[u64]>,
 }
@@ -53,11 +56,7 @@ impl Engine {
                 of_set(known.reach) | some(known.sure, SURE) | some(known.pending, PENDING)
             })
             .collect();
-        let scouted = self.scout().seen().iter().map(|seen| {
-            let enough = if seen.is_enough { SURE } else { 0 };
-            if of_set(seen.rules) & ALIVE == 0 { 0 } else { ALIVE | enough }
-        });
-        let scouted: Box<[u8]> = scouted.collect();
+        let scouted: Box<[Bits]> = self.scout().seen().iter().map(|seen| self.scouted(&enabled, seen)).collect();
         let wakes = self.wakes(&traits, &scouted);
         let bounded = self.rules().iter().zip(&enabled).any(|(rule, on)| *on && rule.length_max.is_some());
         let longest = if bounded { of_sets.into_iter().map(|(_, longest)| longest).collect() } else { Box::default() };
@@ -79,7 +78,15 @@ impl Engine {
         })
     }
 
-    fn wakes(&self, traits: &[u8], scouted: &[u8]) -> Box<[u8]> {
+    /// The gates of rules of a selection that may begin so, and whether that is enough.
+    fn scouted(&self, enabled: &[bool], seen: &Seen) -> Bits {
+        let on = |rule: &&u32| enabled.get(**rule as usize).copied().unwrap_or(false);
+        let gates = self.table().sets.rules(seen.rules).iter().filter(on).map(|rule| self.gates().bit_of(*rule));
+        let gates = gates.fold(0, |gates, bit| gates | bit);
+        if seen.is_enough { gates | ENOUGH } else { gates }
+    }
+
+    fn wakes(&self, traits: &[u8], scouted: &[Bits]) -> Box<[u8]> {
         let table = self.table();
         let matters = |state: &u32| traits.get(*state as usize).is_some_and(|traits| traits & (ALIVE | SURE) != 0);
         let flag = |is, flag| if is { flag } else { 0 };
@@ -89,7 +96,7 @@ impl Engine {
                 let led = self.scout().first(kind, byte) as usize;
                 flag(table.begins.after(kind, byte).iter().any(matters), WAKES_BODY)
                     | flag(table.arm_begins.after(kind, byte).iter().any(matters), WAKES_ARM)
-                    | flag(scouted.get(led).is_some_and(|seen| *seen != 0), WAKES_LED)
+                    | flag(scouted.get(led).is_some_and(|seen| seen & table.ajar(kind) != 0), WAKES_LED)
             })
             .collect()
     }
@@ -109,8 +116,8 @@ impl Selection {
         self.wakes.get(place(kind, byte)).copied().unwrap_or_default()
     }
 
-    /// What the scout has seen in a state: nothing that matters, [`ALIVE`], or enough too ([`SURE`]).
-    pub(super) fn scouted(&self, state: u32) -> u8 {
+    /// What the scout has seen in a state: the gates of rules that may begin so, and whether that is [`ENOUGH`].
+    pub(super) fn scouted(&self, state: u32) -> Bits {
         self.scouted.get(state as usize).copied().unwrap_or_default()
     }
 

@@ -5,7 +5,7 @@
 
 use foldhash::HashMap;
 
-use super::{automata::NOTHING, pairs::Pairs};
+use super::{ajar::Bits, automata::NOTHING, pairs::Pairs};
 
 /// A place in the table.
 pub(super) type State = u32;
@@ -138,8 +138,8 @@ pub(super) struct Table {
     /// What matters of the byte before, by byte.
     pub(super) behind: Box<[u16; NOTHING + 1]>,
     pub(super) kinds: usize,
-    /// Whether it is part of a word, by kind.
-    pub(super) in_word: Vec<bool>,
+    /// Gates that may be open, by what stands before.
+    pub(super) ajar: Vec<Bits>,
     /// States after the first byte, by what stands before and the byte.
     pub(super) begins: Begins,
     pub(super) arm_begins: Begins,
@@ -194,9 +194,9 @@ impl Table {
         self.behind.get(before.map_or(NOTHING, usize::from)).copied().unwrap_or_default()
     }
 
-    /// Whether what stands before is part of a word.
-    pub(super) fn is_in_word(&self, kind: u16) -> bool {
-        self.in_word.get(usize::from(kind)).copied().unwrap_or_default()
+    /// Gates that may be open behind what stands before.
+    pub(super) fn ajar(&self, kind: u16) -> Bits {
+        self.ajar.get(usize::from(kind)).copied().unwrap_or_default()
     }
 
     pub(super) fn led_start(&self, rule: u32, kind: u16) -> State {

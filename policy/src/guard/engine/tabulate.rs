@@ -6,7 +6,7 @@ use super::{
     ByteSet,
     automata::{Automaton, NOTHING, NOWHERE, Starts, anywhere, automaton, parse},
     gate::Gates,
-    pairs::{Pairs, is_in_word, pairs},
+    pairs::{Pairs, pairs},
     product::Product,
     rule::{Lead, Rule, TABLE_BYTES_MAX, Unusable},
     scout::{Scout, scout},
@@ -47,7 +47,7 @@ pub(super) fn tabulate(rules: &[Rule], gates: &Gates) -> Result<(Table, Scout), 
         sets: Sets::new(),
         behind: Box::new([0; NOTHING + 1]),
         kinds: 1,
-        in_word: Vec::new(),
+        ajar: Vec::new(),
         begins: Begins::default(),
         arm_begins: Begins::default(),
         pairs: Pairs::default(),
@@ -81,7 +81,7 @@ pub(super) fn tabulate(rules: &[Rule], gates: &Gates) -> Result<(Table, Scout), 
     table.begins = begins(&mut table, &together, &before)?;
     table.arm_begins = begins(&mut table, &arms, &before)?;
     let scout = scout(&mut table, &led, &before, gates);
-    table.pairs = pairs(&table, &scout, &before);
+    table.pairs = pairs(&table, &scout);
     Ok((table, scout))
 }
 
@@ -153,11 +153,9 @@ fn kinds<'p>(table: &mut Table, all: impl Iterator<Item = &'p Placed>, gates: &G
             refine(&|before| placed.starts.after(before));
         }
     }
-    for gate in &gates.gates {
-        refine(&|before| u32::from(gate.may_follow(before)));
-    }
-    // What comes before in a word is told apart from what does not, for the look at pairs.
-    refine(&|before| u32::from(is_in_word(before)));
+    refine(&|before| gates.ajar.behind_one(before));
+    // Hardly anything begins in the middle of a word, which is told from other places in any case.
+    refine(&|before| u32::from(before.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')));
     let mut sample = Vec::new();
     for ((before, kind), behind) in bytes().zip(&kinds).zip(table.behind.iter_mut()) {
         // Kinds are numbered in the order in which they come up.
@@ -167,7 +165,7 @@ fn kinds<'p>(table: &mut Table, all: impl Iterator<Item = &'p Placed>, gates: &G
         *behind = *kind as u16;
     }
     table.kinds = sample.len();
-    table.in_word = sample.iter().map(|before| is_in_word(*before)).collect();
+    table.ajar = sample.iter().map(|before| gates.ajar.behind_one(*before)).collect();
     sample
 }
 

@@ -22,6 +22,17 @@ impl Text<'_> {
         if here.is_empty() { before.into() } else { [before, here].concat().into() }
     }
 
+    /// The last two bytes before this place.
+    pub(super) fn last_two(&self, at: u64) -> (Option<u8>, Option<u8>) {
+        let byte = |back: u64| {
+            let at = at.checked_sub(back)?;
+            let here = at.checked_sub(self.here_from).and_then(|at| self.here.get(at as usize));
+            let before = || self.before.get(at.checked_sub(self.before_from)? as usize);
+            here.or_else(before).copied()
+        };
+        (byte(2), byte(1))
+    }
+
     /// The last [`CONTEXT_BYTES_MAX`] bytes before this place, or all if there are fewer.
     pub(super) fn window<'w>(&'w self, at: u64, joined: &'w mut [u8; CONTEXT_BYTES_MAX]) -> &'w [u8] {
         let range = at.saturating_sub(CONTEXT_BYTES_MAX as u64)..at;

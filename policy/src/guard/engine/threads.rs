@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{
     Action, Engine, Finding, Output, Selection, Verdict,
     rule::{ARM_STATES_MAX, HELD_BYTES_MAX, THREADS_MAX},
-    scout::SCOUTED_BYTES,
+    scout::LED_BYTES,
     selection::{ALIVE, DISTINCT, HOLDS, PENDING, SURE, WAKES_ARM, WAKES_BODY},
     spans::{Growing, Spans},
     table::{DEAD, State},
@@ -157,7 +157,7 @@ impl Threads {
 
     /// Whether more is under way than is allowed. What a scout may have left out does not count.
     fn is_too_much(&self) -> bool {
-        let counts = |thread: &&Thread| self.at - thread.start >= SCOUTED_BYTES as u64;
+        let counts = |thread: &&Thread| self.at - thread.start >= LED_BYTES as u64;
         self.arms.len() > ARM_STATES_MAX
             || self.alive.len() > THREADS_MAX && self.alive.iter().filter(counts).count() > THREADS_MAX
     }

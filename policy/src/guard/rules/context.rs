@@ -33,8 +33,9 @@ pub enum Context {
     Value,
     /// Not in the middle of a word: behind no letter, but for that of an escape (`\n`).
     Apart,
-    /// What a function says of the window, and that in words.
-    Other(&'static str, fn(&[u8]) -> bool),
+    /// What a function says of the window (the last), and that in words (the first). It can only hold behind bytes of which
+    /// the other one holds, given the last two of the window, or all if there are fewer.
+    Other(&'static str, fn(&[u8]) -> bool, fn(&[u8]) -> bool),
 }
 
 /// The part of the text before a candidate that is looked at.
@@ -53,7 +54,7 @@ impl Context {
             Self::NotBehind(ends) => !ends.iter().any(|end| ends_with(window, end.as_bytes())),
             Self::Value => stands_as_value(window),
             Self::Apart => stands_apart(window),
-            Self::Other(_, holds) => holds(window),
+            Self::Other(_, _, holds) => holds(window),
         }
     }
 }
@@ -92,9 +93,34 @@ const VALUE_NAMES: [&str; 14] = [
     "pwd",
 ];
 
-/// Whether a value may stand right behind this byte.
-fn may_precede_value(last: Option<u8>) -> bool {
-    last.is_some_and(|byte| is_between(byte) || matches!(byte, b'@' | b'/'))
+/// Whether a value may stand right behind these, the last two bytes.
+fn may_precede_value(last: &[u8]) -> bool {
+    match last {
+        [.., b'=' | b'@' | b'/'] => true,
+        // A word of those names may end here, or a blank before this one hides what does.
+        [letter, b' ' | b'\t'] => {
+            letter.is_ascii_whitespace() || *letter == b'=' || ends_a_name(*letter) || may_precede_assigned(last)
+        }
+        [b'"' | b'\'' | b'`' | b'\\' | b'=' | b':' | b'(' | b'[' | b'{' | b',' | b'>', b'"' | b'\'' | b'`' | b'\\'] => {
+            true
+        }
+        [blank, b'"' | b'\'' | b'`' | b'\\'] => blank.is_ascii_whitespace() || may_precede_assigned(last),
+        _ => may_precede_assigned(last),
+    }
+}
+
+/// Whether one of the names ends in this letter.
+fn ends_a_name(letter: u8) -> bool {
+    VALUE_NAMES.iter().any(|name| name.as_bytes().last() == Some(&letter.to_ascii_lowercase()))
+}
+
+/// Whether what stands behind these, the last two bytes, may be assigned to a name: see [`name_assigned_to`].
+fn may_precede_assigned(last: &[u8]) -> bool {
+    match last {
+        [.., last] if is_operator(*last) => true,
+        [before, last] => is_between(*last) && (is_between(*before) || matches!(before, b's' | b'S')),
+        _ => false,
+    }
 }
 
 fn stands_as_value(window: &[u8]) -> bool {
@@ -299,7 +325,7 @@ mod tests {
         assert!(!Context::Behind(&["](", "src=\""]).holds(b"](a"));
         assert!(Context::NotBehind(&["version "]).holds(b""));
         assert!(!Context::NotBehind(&["version "]).holds(b"in Version "));
-        assert!(Context::Any.holds(b"") && Context::Other("no", <[u8]>::is_empty).holds(b""));
+        assert!(Context::Any.holds(b"") && Context::Other("no", |_| true, <[u8]>::is_empty).holds(b""));
     }
 
     #[test]

@@ -124,7 +124,7 @@ pub static RULES: &[Rule] = &[
         &["hello«\u{e0068}\u{e0069}» there", "«\u{e0001}»x", "🏴\u{e0078}«\u{e0079}»"],
         &["hello", "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} is England's flag", "🇩🇪"],
     )
-    .context(Context::Other("not in a flag of England, Scotland or Wales", is_outside_flags))
+    .context(Context::Other("not in a flag of England, Scotland or Wales", |_| true, is_outside_flags))
     .edges(Edge::Open, Edge::Open),
     Rule::new(
         Set::Exfiltration,

@@ -4,9 +4,7 @@ use super::{
     super::{Action, ByteSet, Engine, Lead, Rule, Until, Unusable},
     compiled, filtered, said, said_of,
 };
-use crate::guard::engine::{
-    Finding, HELD_BYTES_MAX, Piece, THREADS_MAX, UNTIL_BYTES_MAX, Verdict, scout::SCOUTED_BYTES,
-};
+use crate::guard::engine::{Finding, HELD_BYTES_MAX, Piece, THREADS_MAX, UNTIL_BYTES_MAX, Verdict, scout::LED_BYTES};
 
 fn mask(id: &str, pattern: &str) -> Rule {
     Rule::new(id, pattern, Action::Mask(format!("[{id}]").into()))
@@ -187,9 +185,9 @@ fn what_would_hold_too_much_is_taken_for_a_match() {
 fn a_text_that_needs_too_much_is_refused() {
     // Each `a` begins another thread, in another state.
     let engine = compiled(vec![mask("wide", "a[a-z]{1,900}!")]);
-    let whole = said_of(&engine, &[b'a'; THREADS_MAX + SCOUTED_BYTES]);
+    let whole = said_of(&engine, &[b'a'; THREADS_MAX + LED_BYTES]);
     assert_eq!((whole.verdict, whole.text), (Verdict::Overrun, Vec::new()));
-    assert_eq!(said_of(&engine, &[b'a'; THREADS_MAX + SCOUTED_BYTES - 1]).verdict, Verdict::Pass);
+    assert_eq!(said_of(&engine, &[b'a'; THREADS_MAX + LED_BYTES - 1]).verdict, Verdict::Pass);
 }
 
 #[test]

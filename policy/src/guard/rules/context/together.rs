@@ -7,10 +7,10 @@ use foldhash::HashMap;
 
 use super::{
     super::{Rule, all},
-    Context, NAME_BYTES_MAX, VALUE_NAMES, begins_a_word, is_between, may_precede_value, name_assigned_to,
+    Context, NAME_BYTES_MAX, VALUE_NAMES, begins_a_word, may_precede_assigned, may_precede_value, name_assigned_to,
     stands_alone_at, stands_apart, stands_in_place_of_value,
 };
-use crate::guard::engine::{Check, Contexts, Lead};
+use crate::guard::engine::{Contexts, Lead};
 
 impl Context {
     /// The same for the engine, for a rule of this number among [`all`].
@@ -27,9 +27,9 @@ impl Context {
             }
             Self::Value => Lead::OneOf(KNOWN.value.clone(), 0),
             Self::Apart => Lead::OneOf(KNOWN.apart.clone(), 0),
-            Self::Other(what, holds) => {
+            Self::Other(what, may_follow, holds) => {
                 let shared = KNOWN.others.get(what).cloned();
-                Lead::Context(shared.unwrap_or_else(|| Arc::new(move |window: &[u8]| holds(window))))
+                Lead::OneOf(shared.unwrap_or_else(|| Arc::new(Other { may_follow, holds })), 0)
             }
         }
     }
@@ -43,7 +43,7 @@ struct Known {
     value: Arc<Value>,
     apart: Arc<Apart>,
     /// What is decided by a function, by what it says in words.
-    others: HashMap<&'static str, Check>,
+    others: HashMap<&'static str, Arc<Other>>,
 }
 
 static KNOWN: LazyLock<Known> = LazyLock::new(|| Known::of(all()));
@@ -57,7 +57,7 @@ impl Known {
             )
         };
         let others = numbered().filter_map(|(_, context)| match context {
-            Context::Other(what, holds) => Some((what, Arc::new(move |window: &[u8]| holds(window)) as Check)),
+            Context::Other(what, may_follow, holds) => Some((what, Arc::new(Other { may_follow, holds }))),
             _ => None,
         });
         Self {
@@ -116,7 +116,7 @@ impl Words {
 struct Near(Words);
 
 impl Contexts for Near {
-    fn may_follow(&self, _: Option<u8>) -> bool {
+    fn may_follow(&self, _: &[u8]) -> bool {
         true
     }
 
@@ -128,8 +128,8 @@ impl Contexts for Near {
 struct Assigned(Words);
 
 impl Contexts for Assigned {
-    fn may_follow(&self, last: Option<u8>) -> bool {
-        last.is_some_and(is_between)
+    fn may_follow(&self, last: &[u8]) -> bool {
+        may_precede_assigned(last)
     }
 
     fn holding(&self, window: &[u8], holding: &mut Vec<u32>) {
@@ -144,7 +144,7 @@ impl Contexts for Assigned {
 struct Value(Assigned);
 
 impl Contexts for Value {
-    fn may_follow(&self, last: Option<u8>) -> bool {
+    fn may_follow(&self, last: &[u8]) -> bool {
         may_precede_value(last)
     }
 
@@ -157,11 +157,29 @@ impl Contexts for Value {
     }
 }
 
+/// What a function says.
+struct Other {
+    may_follow: fn(&[u8]) -> bool,
+    holds: fn(&[u8]) -> bool,
+}
+
+impl Contexts for Other {
+    fn may_follow(&self, last: &[u8]) -> bool {
+        (self.may_follow)(last)
+    }
+
+    fn holding(&self, window: &[u8], holding: &mut Vec<u32>) {
+        if (self.holds)(window) {
+            holding.push(0);
+        }
+    }
+}
+
 struct Apart;
 
 impl Contexts for Apart {
-    fn may_follow(&self, last: Option<u8>) -> bool {
-        last.is_none_or(|last| !last.is_ascii_alphabetic() || matches!(last, b'n' | b'r' | b't'))
+    fn may_follow(&self, last: &[u8]) -> bool {
+        stands_apart(last)
     }
 
     fn holding(&self, window: &[u8], holding: &mut Vec<u32>) {
@@ -213,9 +231,17 @@ impl Letter {
 }
 
 impl Contexts for Behind {
-    fn may_follow(&self, last: Option<u8>) -> bool {
-        let first = self.0.first();
-        last.is_some_and(|last| first.is_some_and(|first| first.of(last.to_ascii_lowercase()).is_some()))
+    fn may_follow(&self, last: &[u8]) -> bool {
+        let mut place = self.0.first();
+        for letter in last.iter().rev() {
+            let before = place.and_then(|place| place.of(letter.to_ascii_lowercase()));
+            let Some(letter) = before.and_then(|before| self.0.get(before)) else { return false };
+            if !letter.asked.is_empty() {
+                return true;
+            }
+            place = Some(letter);
+        }
+        !last.is_empty()
     }
 
     fn holding(&self, window: &[u8], holding: &mut Vec<u32>) {
@@ -254,10 +280,13 @@ mod tests {
             let window = window(text.as_bytes());
             let mut value = Vec::new();
             KNOWN.value.holding(window, &mut value);
+            let last = window.get(window.len().saturating_sub(2)..).unwrap_or_default();
+            prop_assert!(value.is_empty() || KNOWN.value.may_follow(last), "a value behind `{}`", text);
             prop_assert_eq!(!value.is_empty(), Context::Value.holds(window), "a value behind `{}`", text);
             for contexts in [&*KNOWN.near as &dyn Contexts, &*KNOWN.assigned, &*KNOWN.behind] {
                 let mut holding = Vec::new();
                 contexts.holding(window, &mut holding);
+                prop_assert!(holding.is_empty() || contexts.may_follow(last), "a context behind `{}`", text);
                 for (number, rule) in all().iter().enumerate() {
                     let is_one = match rule.context {
                         Context::Near(_) => std::ptr::addr_eq(contexts, &raw const *KNOWN.near),

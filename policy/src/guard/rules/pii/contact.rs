@@ -147,7 +147,7 @@ pub(super) static RULES: &[Rule] = &[
         &["mail ann.smith+x@«mail.corp.example», please", "<a@«b.co»>", "o_neill%test@«sub.example.org»."],
         &["a@b", "@handle.example", "corp.example", "user@localhost", "icon@2x.png", "a@-b.example", "git@"],
     )
-    .context(Context::Other("the local part and `@`", network::is_behind_local_part))
+    .context(Context::Other("the local part and `@`", |last| last.ends_with(b"@"), network::is_behind_local_part))
     .edges(Edge::Open, Edge::Host)
     .cut(254)
     .check(Check::Of("lengths of RFC 5321", network::email_domain)),
@@ -318,7 +318,7 @@ pub(super) static RULES: &[Rule] = &[
         &["released 1984-03-17", "born 1984-13-41", "DOB 9999-99-99", "born in 1984", "stubborn 1984-03-17", "She was born in Rome. On June 2, 1995, she left", "his 90th birthday, March 20, 2018", "born on or after 1 January 1983", "Ann (born March 17, 1984) wrote"],
     )
     .edges(Edge::Name, Edge::Name)
-    .context(Context::Other("near a word for birth, outside brackets", tells_a_birthday))
+    .context(Context::Other("near a word for birth, outside brackets", |_| true, tells_a_birthday))
     .check(Check::Of("a day of a human life", europe::date_of_birth)),
 ];
 

@@ -274,7 +274,7 @@ pub(super) static RULES: &[Rule] = &[
             "docker -u root:⟨alnum:16⟩",
         ],
     )
-    .context(Context::Other("`curl … -u user:`", is_curl_user))
+    .context(Context::Other("`curl … -u user:`", |last| last.ends_with(b":"), is_curl_user))
     .edges(Edge::Open, Edge::Authority)
     .check(Check::Of("a password that is no placeholder", tokens::password)),
 ];

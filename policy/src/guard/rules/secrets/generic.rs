@@ -122,9 +122,13 @@ pub(super) static RULES: &[Rule] = &[
         &["machine git.example login ann password «⟨alnum:12⟩»\n"],
         &["the login page asks for a password then", "password prompt"],
     )
-    .context(Context::Other("`machine … login … password`", is_netrc))
+    .context(Context::Other("`machine … login … password`", ends_as_netrc, is_netrc))
     .edges(Edge::Authority, Edge::Open),
 ];
+
+fn ends_as_netrc(last: &[u8]) -> bool {
+    matches!(last, [b'd' | b' ' | b'\n' | b'\t', b' ' | b'\n' | b'\t'])
+}
 
 fn is_netrc(window: &[u8]) -> bool {
     if !window.trim_ascii_end().ends_with(b"password") {
