@@ -9,6 +9,7 @@ pub mod handover;
 pub mod http;
 pub mod io;
 pub mod listen;
+pub mod load;
 pub mod random;
 pub mod telemetry;
 pub mod timer;

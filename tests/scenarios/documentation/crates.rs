@@ -31,11 +31,16 @@ fn crates_import_only_what_they_may() {
     assert_eq!(imports("gateway").len(), 5, "the crates of the gateway were not found");
 }
 
+/// Where names that inference engines give their metrics are quoted; what the words in quotes mean is their affair.
+const QUOTING: &str = "mesh/src/load/engine/names.rs";
+
 #[test]
 fn mesh_has_no_word_for_what_it_carries() {
     for file in files_below(&repository().join("mesh/src"), ".rs") {
         let text = fs::read_to_string(&file).unwrap();
+        let quotes = file.ends_with(QUOTING);
         for line in text.lines().filter(|line| !line.trim_start().starts_with("//!")) {
+            let line: String = line.split('"').step_by(if quotes { 2 } else { 1 }).collect::<Vec<_>>().join("\"");
             let mut words = line.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
             let said = words.find(|word| ["prompt", "prompts", "model", "models"].contains(&word.as_str()));
             assert!(said.is_none(), "{}: {line}", file.display());
