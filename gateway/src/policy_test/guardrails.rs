@@ -167,7 +167,7 @@ impl Said {
             Some(CaseAnswer::Whole(WholeAnswer { body, content_type })) => {
                 let content_type = content_type.as_deref().unwrap_or("application/json");
                 let headers = headers(&[(CONTENT_TYPE.as_str(), content_type)])?;
-                let values = self.values.clone();
+                let values = self.values.as_ref();
                 let became = offline::output(guardrails, path(request), &headers, &written(body), values)?;
                 self.take_whole(output, became);
             }

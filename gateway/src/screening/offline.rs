@@ -81,7 +81,7 @@ pub(crate) fn output(
     path: &str,
     headers: &HeaderMap,
     body: &Bytes,
-    values: Option<Arc<Values>>,
+    values: Option<&Arc<Values>>,
 ) -> Result<Offline, String> {
     let api = api::of_path(path);
     let shape = Shape::answer(api);
@@ -97,7 +97,7 @@ pub(crate) fn output(
         way: Way::Output,
         kind,
         body,
-        values: values.clone(),
+        values: values.cloned(),
         tenant: None,
     };
     let mut became = run(&job(kind, body.clone()), |no| match no {
