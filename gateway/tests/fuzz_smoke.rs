@@ -127,6 +127,11 @@ fn event_streams_hold() {
 }
 
 #[test]
+fn rules_and_texts_hold() {
+    drive("guard_engine");
+}
+
+#[test]
 fn screened_event_streams_hold() {
     drive("guard_stream");
 }
@@ -139,6 +144,7 @@ fn every_target_has_a_test_and_seeds() {
         "directory",
         "documents",
         "guard_document",
+        "guard_engine",
         "guard_form",
         "guard_normalise",
         "guard_restore",
@@ -169,7 +175,9 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
 fn drive(name: &str) {
     let from_env = |variable| env::var(variable).ok().and_then(|value| value.parse().ok());
     let seed = from_env("PORTCULLIS_FUZZ_SEED").unwrap_or(0x706f_7274_6375_6c6c);
-    let mutations = from_env("PORTCULLIS_FUZZ_MUTATIONS").unwrap_or(20_000);
+    // An engine is compiled for each.
+    let usual = if name == "guard_engine" { 2_000 } else { 20_000 };
+    let mutations = from_env("PORTCULLIS_FUZZ_MUTATIONS").unwrap_or(usual);
     println!("seed {seed}, {mutations} mutations");
     let (_, check) = checks::TARGETS.into_iter().find(|(target, _)| *target == name).expect("a target");
     let seeds = seeds(name);

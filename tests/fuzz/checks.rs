@@ -63,17 +63,20 @@ use portcullis_policy::{
 pub mod bodies;
 #[path = "checks/document.rs"]
 pub mod document;
+#[path = "checks/rules.rs"]
+pub mod rules;
 
 /// What is checked of an input.
 pub type Check = fn(&[u8]);
 
 /// The targets, by the names of their folders of seeds.
-pub const TARGETS: [(&str, Check); 17] = [
+pub const TARGETS: [(&str, Check); 18] = [
     ("canonical", canonical),
     ("chunks", chunks),
     ("directory", entries),
     ("documents", documents),
     ("guard_document", document::guard_document),
+    ("guard_engine", rules::guard_engine),
     ("guard_form", bodies::guard_form),
     ("guard_normalise", guard_normalise),
     ("guard_restore", guard_restore),
