@@ -1,20 +1,25 @@
 //! Whom do we believe? The only place that judges a chain of certificates.
 //!
 //! [`ClientVerifier`] judges clients of a listener (Gateway API frontend validation), [`ServerVerifier`] judges
-//! backends (BackendTLSPolicy), [`RevocationLists`] say which certificates do not count any more. The verifiers plug into rustls, and both can be asked again later: a resumed connection was not
-//! judged by rustls, only the one that it resumes.
+//! backends (BackendTLSPolicy), [`PeerVerifier`] judges peers of the mesh in both directions by the bundles of [`MeshTrust`],
+//! and [`RevocationLists`] say which certificates do not count any more. The verifiers plug into rustls, and all can be asked
+//! again later: a resumed connection was not judged by rustls, only the one that it resumes.
 
 mod client;
+mod peer;
 mod revocation;
 mod server;
+mod trust;
 
 use std::{path::PathBuf, sync::Arc};
 
 use rustls::RootCertStore;
 
 pub use client::{ClientMode, ClientVerifier, VerifiedChain};
-pub use revocation::{ListError, REVOCATION_LISTS_MAX, Revocation, RevocationLists};
+pub use peer::{CLOCK_SKEW_MAX, ExpectedPeers, PeerId, PeerRefusal, PeerVerifier};
+pub use revocation::{ListError, REVOCATION_BYTES_MAX, REVOCATION_LISTS_MAX, Revocation, RevocationLists};
 pub use server::{ExpectedName, NameError, ServerVerifier};
+pub use trust::{MeshTrust, Unlisted};
 
 use crate::{PemError, parse_chain};
 

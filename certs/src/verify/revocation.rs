@@ -10,7 +10,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use rustls_pki_types::{CertificateRevocationListDer, UnixTime, pem::PemObject};
+use rustls::RootCertStore;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime, pem::PemObject};
 use webpki::{
     CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage, OwnedCertRevocationList, RevocationCheckDepth,
     RevocationOptionsBuilder, UnknownStatusPolicy,
@@ -22,6 +23,8 @@ use crate::{crypto_provider, facts::system_time};
 
 /// The most lists in one file.
 pub const REVOCATION_LISTS_MAX: usize = 256;
+/// The largest file of lists, in bytes.
+pub const REVOCATION_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long what was found out about a connection's certificate is kept: signatures are not checked at every request.
 const STANDING_KEPT: Duration = Duration::from_mins(1);
 
@@ -54,6 +57,9 @@ pub enum ListError {
     /// More than anybody needs.
     #[error("more than {REVOCATION_LISTS_MAX} revocation lists")]
     TooMany,
+    /// Larger than anybody needs.
+    #[error("more than {REVOCATION_BYTES_MAX} bytes of revocation lists")]
+    TooLarge,
     /// One of them.
     #[error("revocation list {index} cannot be used: {reason}")]
     List {
@@ -81,6 +87,18 @@ pub enum Revocation {
     Invalid,
 }
 
+impl Revocation {
+    /// A short word for metrics; the set is fixed.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::NoList => "no_revocation_list",
+            Self::Expired => "revocation_list_expired",
+            Self::Invalid => "revocation_invalid",
+        }
+    }
+}
+
 /// What was found out about a chain, and by which lists.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standing {
@@ -93,6 +111,9 @@ pub(super) struct Standing {
 impl RevocationLists {
     /// Reads lists in PEM, or one in DER.
     pub fn parse(content: &[u8]) -> Result<Self, ListError> {
+        if content.len() > REVOCATION_BYTES_MAX {
+            return Err(ListError::TooLarge);
+        }
         let mut ders: Vec<CertificateRevocationListDer<'static>> = Vec::new();
         // DER begins with a SEQUENCE.
         if content.first() == Some(&0x30) {
@@ -146,14 +167,25 @@ impl RevocationLists {
 
     fn judge(&self, chain: &VerifiedChain, now: SystemTime) -> Result<(), Revocation> {
         let (leaf, intermediates) = chain.certificates().split_first().ok_or(Revocation::Invalid)?;
-        let leaf = EndEntityCert::try_from(leaf).map_err(|_| Revocation::Invalid)?;
         let now = UnixTime::since_unix_epoch(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
+        self.judge_path(leaf, intermediates, chain.roots(), now, false)
+    }
+
+    /// Whether the lists let a chain pass. `unlisted_counts`: a leaf counts too if no list is of its issuer.
+    pub(super) fn judge_path(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        roots: &RootCertStore,
+        now: UnixTime,
+        unlisted_counts: bool,
+    ) -> Result<(), Revocation> {
+        let leaf = EndEntityCert::try_from(leaf).map_err(|_| Revocation::Invalid)?;
         let algorithms = crypto_provider().signature_verification_algorithms.all;
         let lists: Vec<&CertRevocationList<'_>> = self.lists.iter().collect();
-        let depths = [
-            (RevocationCheckDepth::EndEntity, UnknownStatusPolicy::Deny),
-            (RevocationCheckDepth::Chain, UnknownStatusPolicy::Allow),
-        ];
+        let of_leaves = if unlisted_counts { UnknownStatusPolicy::Allow } else { UnknownStatusPolicy::Deny };
+        let depths =
+            [(RevocationCheckDepth::EndEntity, of_leaves), (RevocationCheckDepth::Chain, UnknownStatusPolicy::Allow)];
         for (depth, unknown) in depths {
             let options = RevocationOptionsBuilder::new(&lists).map_err(|_| Revocation::NoList)?;
             let options = options
@@ -161,8 +193,8 @@ impl RevocationLists {
                 .with_status_policy(unknown)
                 .with_expiration_policy(ExpirationPolicy::Enforce)
                 .build();
-            let (roots, usage) = (&chain.roots().roots, KeyUsage::client_auth());
-            leaf.verify_for_usage(algorithms, roots, intermediates, now, usage, Some(options), None).map_err(
+            let usage = KeyUsage::client_auth();
+            leaf.verify_for_usage(algorithms, &roots.roots, intermediates, now, usage, Some(options), None).map_err(
                 |error| match error {
                     webpki::Error::CertRevoked => Revocation::Revoked,
                     webpki::Error::UnknownRevocationStatus => Revocation::NoList,
@@ -181,14 +213,12 @@ mod tests {
 
     use std::sync::Arc;
 
+    use super::*;
+    use crate::verify::{ClientMode, ClientVerifier};
     use rcgen::{
         BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
         ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
     };
-    use rustls_pki_types::CertificateDer;
-
-    use super::*;
-    use crate::verify::{ClientMode, ClientVerifier};
 
     type Authority = CertifiedIssuer<'static, KeyPair>;
 

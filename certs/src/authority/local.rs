@@ -16,8 +16,9 @@ use rcgen::{
 };
 use rustls_pki_types::{CertificateDer, DnsName};
 
+use super::{AuthorityError, exists, pem_of, refuse_mode};
 use crate::{
-    CertifiedPair, ChainFacts, PemError,
+    CertifiedPair, ChainFacts,
     facts::hex,
     files::{self, PUBLIC_MODE, SECRET_MODE},
     parse_key, parse_pair,
@@ -31,7 +32,7 @@ pub const SERVER_CERTIFICATE_LIFE: Duration = Duration::from_hours(90 * 24);
 /// Certificates begin this much earlier, for clients whose clocks are behind.
 const BACKDATING: Duration = Duration::from_mins(5);
 /// The most names one certificate may carry.
-const NAMES_MAX: usize = 100;
+pub(super) const NAMES_MAX: usize = 100;
 /// The longest common name (X.520 `ub-common-name`).
 const COMMON_NAME_CHARS_MAX: usize = 64;
 
@@ -41,57 +42,6 @@ pub struct LocalAuthority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
     certificate_pem: String,
-}
-
-/// Why the local authority cannot be used, or cannot issue.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthorityError {
-    /// A file or folder cannot be read or written.
-    #[error("cannot use `{path}`: {source}")]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A secret that others may read, or a folder that others may write.
-    #[error("`{path}` has mode {mode:04o}, so others may {what} it; run `chmod {remedy} {path}`")]
-    Permissions {
-        /// Which.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-        /// `read` or `write`.
-        what: &'static str,
-        /// What `chmod` should be told.
-        remedy: &'static str,
-    },
-    /// The authority's own files do not hold what they should.
-    #[error("`{path}` is corrupt: {reason}; restore it, or remove the folder to begin with a new authority")]
-    Corrupt {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The certificate is there and its key is not.
-    #[error("`{0}` is there but `ca.key` is not; restore the key, or remove `ca.pem` to begin with a new authority")]
-    KeyMissing(PathBuf),
-    /// The authority's certificate is outside its dates.
-    #[error("the authority in `{0}` is outside its validity; remove the folder to begin with a new authority")]
-    Expired(PathBuf),
-    /// A certificate needs at least one name, and not too many.
-    #[error("a certificate needs between 1 and {NAMES_MAX} names")]
-    NameCount,
-    /// Neither a DNS name, nor one with a leading `*.`, nor an IP address.
-    #[error("`{0}` is neither a DNS name (perhaps with a leading `*.`) nor an IP address")]
-    Name(String),
-    /// The cryptographic library failed.
-    #[error("cannot sign: {0}")]
-    Signing(#[from] rcgen::Error),
-    /// What was just issued does not parse.
-    #[error("cannot use what was issued: {0}")]
-    Issued(#[from] PemError),
 }
 
 impl LocalAuthority {
@@ -230,26 +180,6 @@ fn begin(now: SystemTime) -> Result<String, AuthorityError> {
     params.not_after = (now + AUTHORITY_LIFE).into();
     let certificate = params.self_signed(&key)?;
     Ok(format!("{}{}", key.serialize_pem(), pem_of(certificate.der())))
-}
-
-fn pem_of(certificate: &CertificateDer<'_>) -> String {
-    pem::encode_config(
-        &pem::Pem::new("CERTIFICATE", certificate.to_vec()),
-        pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
-    )
-}
-
-fn exists(path: &Path) -> Result<bool, AuthorityError> {
-    path.try_exists().map_err(|source| AuthorityError::Io { path: path.to_owned(), source })
-}
-
-/// Refuses `path` if any of `bits` is set in its mode.
-fn refuse_mode(path: &Path, bits: u32, what: &'static str, remedy: &'static str) -> Result<(), AuthorityError> {
-    let mode = files::mode(path).map_err(|source| AuthorityError::Io { path: path.to_owned(), source })?;
-    if mode & bits == 0 {
-        return Ok(());
-    }
-    Err(AuthorityError::Permissions { path: path.to_owned(), mode, what, remedy })
 }
 
 /// The names of one certificate, checked, sorted, without doubles. Never empty.
