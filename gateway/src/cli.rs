@@ -6,6 +6,7 @@ use clap::{
     Args, Parser, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser as _},
 };
+use portcullis_mesh::workload::{FederatedBundle, WorkloadFiles};
 use portcullis_policy::{documents::formats, guard::screen::Speaker};
 
 use crate::{limits::Limit, logging::LogFormat};
@@ -80,6 +81,19 @@ pub struct RunArgs {
     /// Where state is kept: the local authority, certificates, the socket for upgrades.
     #[arg(long, default_value = "/var/lib/portcullis")]
     pub state: PathBuf,
+    /// The certificate that says who this gateway is among workloads (X.509-SVID), leaf first, in PEM: what it shows to
+    /// backends that are reached over mutual TLS. Read again when it changes.
+    #[arg(long, requires_all = ["mesh_key", "mesh_bundle"], value_name = "FILE")]
+    pub mesh_certificate: Option<PathBuf>,
+    /// Its private key, in PEM.
+    #[arg(long, requires = "mesh_certificate", value_name = "FILE")]
+    pub mesh_key: Option<PathBuf>,
+    /// The authorities of its own trust domain, in PEM. Read again when they change.
+    #[arg(long, requires = "mesh_certificate", value_name = "FILE")]
+    pub mesh_bundle: Option<PathBuf>,
+    /// The authorities of another trust domain whose workloads answer for backends: `partner.example=/certs/partner.pem`.
+    #[arg(long, requires = "mesh_certificate", value_name = "DOMAIN=FILE")]
+    pub mesh_federated_bundle: Vec<FederatedBundle>,
     /// The address of the admin pages. Keep it on loopback: it has no authentication.
     #[arg(long, default_value = "127.0.0.1:9901")]
     pub admin: SocketAddr,
@@ -114,6 +128,18 @@ pub struct RunArgs {
     /// How logs are written to standard error. On a terminal text, elsewhere JSON, if not given.
     #[arg(long, value_parser = PossibleValuesParser::new(LogFormat::WORDS).map(|word| LogFormat::named(&word)))]
     pub log_format: Option<LogFormat>,
+}
+
+impl RunArgs {
+    /// Where the gateway's identity among workloads is read from, if it has one.
+    pub fn workload_files(&self) -> Option<WorkloadFiles> {
+        Some(WorkloadFiles {
+            certificate: self.mesh_certificate.clone()?,
+            key: self.mesh_key.clone()?,
+            bundle: self.mesh_bundle.clone()?,
+            federated: self.mesh_federated_bundle.clone(),
+        })
+    }
 }
 
 /// A mapping of a Gateway's port to a socket address.

@@ -11,7 +11,7 @@ use std::{
 use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderValue;
 use portcullis_mesh::{
-    connections::{Target, connect},
+    connections::connect,
     drain::Drain,
     endpoints::Outcome,
     http::{self as mesh_http, Ended, Spoken},
@@ -263,7 +263,7 @@ async fn relay(worker: &Rc<Worker>, port: &PortKey, client: Io, prelude: &[u8], 
     // A reference that leads nowhere: the connection is closed, as TLS has no 500.
     let Some(backend) = chosen.and_then(|chosen| live.backend(*chosen.target.as_ref().ok()?)) else { return };
     let Ok(placement) = backend.endpoints.pick(Instant::now(), &[]) else { return };
-    let target = Target { address: placement.endpoint().address(), tls: backend.tls.clone() };
+    let Some(target) = backend.target(placement.endpoint(), false) else { return };
     match tokio::time::timeout(backend.spec.timeouts.connect, connect(&target)).await {
         Ok(Ok(upstream)) => {
             placement.report(Instant::now(), Outcome::Answered(http::StatusCode::OK));

@@ -17,7 +17,7 @@ use http::{
 };
 use http_body::Body as _;
 use portcullis_mesh::{
-    connections::{Answered, Attempt, AttemptError, Chosen, Home, Target, UpstreamBody, Version},
+    connections::{Answered, Attempt, AttemptError, Chosen, Home, UpstreamBody, Version},
     endpoints::{EndpointId, Outcome, Placement},
     http::{Answer, BodyError, Incoming, Interim, Tunnel, h1_client::SendError, h1_server::upgrade_fields},
 };
@@ -177,10 +177,8 @@ impl<'a> Attempts<'a> {
             }
             None => self.backend.endpoints.pick(now, &self.avoid).map_err(|_| Refusal::no_endpoint())?,
         };
-        let endpoint = placement.endpoint();
-        let address = if self.grpc { endpoint.grpc_address() } else { endpoint.address() };
-        let home = worker.connections.home(&Target { address, tls: self.backend.tls.clone() });
-        Ok((placement, home, attempt))
+        let target = self.backend.target(placement.endpoint(), self.grpc).ok_or_else(Refusal::internal)?;
+        Ok((placement, worker.connections.home(&target), attempt))
     }
 
     async fn within_deadline(&self, sent: Pin<&mut impl Future<Output = Result<Answered, AttemptError>>>) -> Attempted {
@@ -361,9 +359,8 @@ fn mirror(worker: &Rc<Worker>, live: &Live, outbound: &Outbound<'_>) {
         };
         let now = Instant::now();
         let Ok(placement) = backend.endpoints.pick(now, &[]) else { continue };
-        let endpoint = placement.endpoint();
-        let address = if outbound.grpc { endpoint.grpc_address() } else { endpoint.address() };
-        let home = worker.connections.home(&Target { address, tls: backend.tls.clone() });
+        let Some(target) = backend.target(placement.endpoint(), outbound.grpc) else { continue };
+        let home = worker.connections.home(&target);
         let attempt = Attempt {
             version: if outbound.grpc { Version::Http2 } else { backend.version },
             upgrade: false,

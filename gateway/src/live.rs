@@ -8,9 +8,10 @@ use std::{
 };
 
 use foldhash::HashMap;
+use portcullis_certs::SpiffeId;
 use portcullis_mesh::{
-    connections::{TargetTls, Version},
-    endpoints::{self, Address, BackendSpec, EndpointSpec, Endpoints, HealthCheckSpec},
+    connections::{Target, TargetTls, Version},
+    endpoints::{self, Address, BackendSpec, Endpoint, EndpointSpec, Endpoints, HealthCheckSpec},
     http::h1_client::Clocks,
     tls::PortTls,
 };
@@ -81,6 +82,17 @@ pub enum LiveError {
     Guard(String),
 }
 
+/// How bytes travel to the endpoints of a backend.
+#[derive(Debug, Clone)]
+enum Towards {
+    /// In the clear, because a document says so.
+    Plaintext,
+    /// To all of them alike.
+    Tls(Arc<TargetTls>),
+    /// To each by whom it must prove to be.
+    Mutual(HashMap<SpiffeId, Arc<TargetTls>>),
+}
+
 /// A backend and the state of its endpoints.
 #[derive(Debug)]
 pub struct LiveBackend {
@@ -88,8 +100,8 @@ pub struct LiveBackend {
     pub spec: Backend,
     /// Who is there and how they are.
     pub endpoints: Arc<Endpoints>,
-    /// TLS towards all of them.
-    pub tls: Option<Arc<TargetTls>>,
+    /// How bytes travel to them.
+    towards: Towards,
     /// The HTTP version to speak when it is not gRPC.
     pub version: Version,
     /// Its clocks.
@@ -111,7 +123,7 @@ impl Live {
         let backends = snapshot
             .backends
             .iter()
-            .map(|spec| LiveBackend::build(spec, earlier.get(&(&spec.document, spec.port)).copied(), now))
+            .map(|spec| LiveBackend::build(spec, earlier.get(&(&spec.document, spec.port)).copied(), tls, now))
             .collect::<Result<_, _>>()?;
         let mut ports: HashMap<PortKey, Vec<usize>> = HashMap::default();
         for (index, listener) in snapshot.listeners.iter().enumerate() {
@@ -198,21 +210,36 @@ pub fn specificity(pattern: &HostPattern, host: Option<&str>) -> Option<(u8, usi
 }
 
 impl LiveBackend {
-    fn build(spec: &Backend, previous: Option<&LiveBackend>, now: Instant) -> Result<Self, TlsError> {
-        let tls = match (&spec.transport, previous) {
-            (Transport::Plaintext | Transport::Mtls, _) => None,
+    fn build(spec: &Backend, previous: Option<&LiveBackend>, tls: &TlsState, now: Instant) -> Result<Self, TlsError> {
+        let towards = match (&spec.transport, previous) {
+            (Transport::Plaintext, _) => Towards::Plaintext,
+            (Transport::Mtls, _) => Towards::Mutual(tls.peers(spec)?),
             // The same settings keep their value, and with it their open connections.
-            (transport @ Transport::Tls(_), Some(before)) if before.spec.transport == *transport => before.tls.clone(),
-            (Transport::Tls(settings), _) => Some(Arc::new(target_tls(settings, spec.http)?)),
+            (transport @ Transport::Tls(_), Some(before)) if before.spec.transport == *transport => {
+                before.towards.clone()
+            }
+            (Transport::Tls(settings), _) => Towards::Tls(Arc::new(target_tls(settings, spec.http)?)),
         };
         let endpoints = Endpoints::new(endpoints_spec(spec), previous.map(|before| &*before.endpoints), now);
-        let version = match (spec.http, &tls) {
+        let version = match (spec.http, &towards) {
             (UpstreamHttp::Http2, _) => Version::Http2,
-            (UpstreamHttp::Http1, _) | (UpstreamHttp::Auto, None) => Version::Http1,
-            (UpstreamHttp::Auto, Some(_)) => Version::Either,
+            // A sidecar speaks both, and HTTP/1.1 costs less.
+            (UpstreamHttp::Http1, _) | (UpstreamHttp::Auto, Towards::Plaintext | Towards::Mutual(_)) => Version::Http1,
+            (UpstreamHttp::Auto, Towards::Tls(_)) => Version::Either,
         };
         let clocks = Clocks { first_byte: spec.timeouts.first_byte, idle: spec.timeouts.idle };
-        Ok(Self { spec: spec.clone(), endpoints: Arc::new(endpoints), tls, version, clocks })
+        Ok(Self { spec: spec.clone(), endpoints: Arc::new(endpoints), towards, version, clocks })
+    }
+
+    /// Where a connection to an endpoint leads, and how; `None` if nobody has said who must answer there.
+    pub fn target(&self, endpoint: &Endpoint, grpc: bool) -> Option<Target> {
+        let address = if grpc { endpoint.grpc_address() } else { endpoint.address() };
+        let tls = match &self.towards {
+            Towards::Plaintext => None,
+            Towards::Tls(tls) => Some(Arc::clone(tls)),
+            Towards::Mutual(peers) => Some(Arc::clone(peers.get(endpoint.identity()?)?)),
+        };
+        Some(Target { address, tls })
     }
 }
 
@@ -229,6 +256,7 @@ fn endpoints_spec(spec: &Backend) -> BackendSpec {
         port: endpoint.port,
         grpc_port: endpoint.grpc_port,
         capacity: endpoint.capacity,
+        identity: endpoint.identity.clone(),
     });
     BackendSpec {
         strategy: match spec.strategy {

@@ -1,27 +1,23 @@
 //! One active health check: `GET` a path of an endpoint; 2xx is healthy.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc};
+use std::pin::pin;
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
-use portcullis_mesh::connections::{TargetTls, Version, connect_tcp};
+use portcullis_mesh::connections::{Target, Version, connect_tcp};
 
 /// Whether the endpoint is well. Whoever asks watches the time.
-pub async fn probe(address: SocketAddr, path: Arc<str>, tls: Option<Arc<TargetTls>>) -> bool {
-    try_probe(address, &path, tls).await.unwrap_or(false)
+pub async fn probe(target: &Target, path: &str) -> bool {
+    try_probe(target, path).await.unwrap_or(false)
 }
 
-async fn try_probe(
-    address: SocketAddr,
-    path: &str,
-    tls: Option<Arc<TargetTls>>,
-) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
-    let stream = connect_tcp(address).await?;
-    let request =
-        http::Request::get(path).header(http::header::HOST, address.to_string()).body(Empty::<Bytes>::new())?;
-    let Some(tls) = tls else { return ask(TokioIo::new(stream), request).await };
+async fn try_probe(target: &Target, path: &str) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+    let stream = connect_tcp(target.address).await?;
+    let host = target.address.to_string();
+    let request = http::Request::get(path).header(http::header::HOST, host).body(Empty::<Bytes>::new())?;
+    let Some(tls) = &target.tls else { return ask(TokioIo::new(stream), request).await };
     // Whatever the data plane speaks, a check speaks HTTP/1.1.
     ask(TokioIo::new(tls.connect(stream, Some(Version::Http1)).await?), request).await
 }

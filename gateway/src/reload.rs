@@ -16,16 +16,17 @@ use std::{
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use portcullis_mesh::{
-    endpoints::{keep_resolved, run_checks},
+    endpoints::{Endpoint, keep_resolved, run_checks},
     handover::NamedSocket,
     listen::Afterwards,
     telemetry::{Catalogue, Counter, ReloadOutcome},
+    workload::Workload,
 };
 use portcullis_policy::{
     Snapshot,
     check::check,
     diagnostics,
-    snapshot::{CertificateSource, ListenerId, TlsMode},
+    snapshot::{BackendId, CertificateSource, ListenerId, TlsMode},
 };
 use tokio::{
     sync::{oneshot, watch},
@@ -109,6 +110,7 @@ pub fn load(
     watched.look(input.paths.clone());
     let report = check(&input.paths);
     watched.look(certificate_files(&report.snapshot));
+    watched.look(tls.workload().map(Workload::paths).unwrap_or_default());
     watched.look(providers::files(&report.snapshot));
     let refusals: Vec<_> = report.refusals(input.references_may_fail).cloned().collect();
     let loaded = if report.documents.is_empty() && refusals.is_empty() {
@@ -119,6 +121,9 @@ pub fn load(
         Err(diagnostics::text(&refusals, false))
     };
     read.send_replace(watched);
+    // An identity alone can change, and is shown from the next handshake on.
+    let identity = tls.workload().map_or(Ok(()), |workload| workload.read_again(SystemTime::now()));
+    identity.map_err(|error| format!("identity among workloads: {error}"))?;
     loaded
 }
 
@@ -316,15 +321,23 @@ impl Reloader {
         Ok(())
     }
 
-    fn watch_endpoints(&mut self, live: &Live) {
+    fn watch_endpoints(&mut self, live: &Arc<Live>) {
         self.tasks = JoinSet::new();
-        for backend in live.backends() {
+        for (at, backend) in live.backends().iter().enumerate() {
             self.tasks.spawn(keep_resolved(backend.endpoints.clone()));
             if let Some(check) = &backend.spec.health_check {
-                let (path, tls) = (check.path.clone(), backend.tls.clone());
-                let endpoints = backend.endpoints.clone();
-                self.tasks
-                    .spawn(run_checks(endpoints, move |endpoint| probe(endpoint.address(), path.clone(), tls.clone())));
+                let (path, live, at) = (check.path.clone(), Arc::clone(live), BackendId(at as u32));
+                let probe = move |endpoint: Arc<Endpoint>| {
+                    let target = live.backend(at).and_then(|backend| backend.target(&endpoint, false));
+                    let path = path.clone();
+                    async move {
+                        match target {
+                            Some(target) => probe(&target, &path).await,
+                            None => false,
+                        }
+                    }
+                };
+                self.tasks.spawn(run_checks(backend.endpoints.clone(), probe));
             }
         }
     }

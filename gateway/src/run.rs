@@ -11,7 +11,9 @@ use std::{
 use portcullis_mesh::{
     handover::{HandoverError, NamedSocket, Successor},
     listen::{Afterwards, ConnectionLimits, LimitSpec, raise_open_files_limit},
+    pages,
     telemetry::Catalogue,
+    workload::Workload,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -20,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    admin::{self, AdminPages, Readiness, ShadowPage, SnapshotPage},
+    admin::{AdminPages, Readiness, ShadowPage, SnapshotPage},
     authenticate::{directory, oidc::shown as issuers},
     cli::{RunArgs, UnresolvedReferences},
     limits::limits,
@@ -82,7 +84,8 @@ async fn control(arguments: RunArgs, serving: impl FnOnce(&State, SocketAddr)) -
         references_may_fail: arguments.unresolved_references == UnresolvedReferences::Serve500,
     };
     let mut shadow = Follower::new(&arguments.shadow, input.references_may_fail).map_err(RunError::Input)?;
-    let tls = TlsState::new(&arguments.state);
+    let workload = arguments.workload_files().map(|files| Workload::open(files, SystemTime::now()));
+    let tls = TlsState::new(&arguments.state).as_workload(workload.transpose().map_err(RunError::Input)?);
     let keys = SigningKeys::open(&arguments.state, SystemTime::now()).map(Arc::new);
     let keys = keys.map_err(|error| RunError::Input(error.to_string()))?;
     let placeholders = PlaceholderSecret::open(&arguments.state);
@@ -211,7 +214,7 @@ impl Admin {
     fn open(&mut self) -> std::io::Result<()> {
         let (stop, stopped) = watch::channel(false);
         let listener = tokio::net::TcpListener::from_std(self.socket.try_clone()?)?;
-        let serving = tokio::spawn(admin::serve(listener, self.pages.clone(), stopped));
+        let serving = tokio::spawn(pages::serve(listener, self.pages.clone().into_pages(), stopped));
         self.open = Some((stop, serving));
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::{
 
 use foldhash::HashMap;
 use portcullis_certs::{
-    AuthorityError, CertifiedPair, ChainFacts, LocalAuthority, PemError, parse_pair,
+    AuthorityError, CertifiedPair, ChainFacts, LocalAuthority, PemError, SpiffeId, parse_pair,
     verify::{Authorities, ClientMode, ClientVerifier, ExpectedName, TrustError},
 };
 use portcullis_mesh::{
@@ -19,12 +19,13 @@ use portcullis_mesh::{
         Alpn, Certificates, ClientCertificatePem, ClientTls, ClientTlsError, ClientTlsSpec, HostPattern as TlsPattern,
         PortTls, PortTlsError, Termination as Terminated, TerminationError, TicketKeys, TlsAction, TlsListener,
     },
+    workload::Workload,
 };
 use portcullis_policy::{
     Snapshot,
     snapshot::{
-        BackendTls, CertificateSource, ClientValidationMode, HostPattern, Listener, ListenerProtocol, SubjectAltName,
-        Termination, TlsMode, UpstreamHttp,
+        Backend, BackendTls, CertificateSource, ClientValidationMode, HostPattern, Listener, ListenerProtocol,
+        SubjectAltName, Termination, TlsMode, UpstreamHttp,
     },
 };
 
@@ -37,6 +38,8 @@ const AUTHORITY_FOLDER: &str = "authority";
 #[derive(Debug)]
 pub struct TlsState {
     directory: PathBuf,
+    /// Who the gateway is among workloads, if it has been told.
+    workload: Option<Workload>,
     authority: Mutex<Option<Arc<LocalAuthority>>>,
     tickets: TicketKeys,
 }
@@ -94,6 +97,23 @@ pub enum TlsError {
         /// Why.
         error: PortTlsError,
     },
+    /// A backend asks for mutual TLS, and we are nobody.
+    #[error(
+        "{document} is reached over mutual TLS, and this gateway has no identity among workloads; give it one with \
+         `--mesh-certificate`, `--mesh-key` and `--mesh-bundle`"
+    )]
+    NoIdentity {
+        /// The backend.
+        document: String,
+    },
+    /// TLS towards a workload.
+    #[error("TLS to `{peer}`: {error}")]
+    Peer {
+        /// Who it must prove to be.
+        peer: SpiffeId,
+        /// Why.
+        error: rustls::Error,
+    },
     /// TLS towards a backend.
     #[error("TLS to `{hostname}`: {error}")]
     Backend {
@@ -132,7 +152,36 @@ impl PortsTls {
 impl TlsState {
     /// State below this folder, made when it is needed.
     pub fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), authority: Mutex::new(None), tickets: TicketKeys::new() }
+        Self {
+            directory: directory.to_owned(),
+            workload: None,
+            authority: Mutex::new(None),
+            tickets: TicketKeys::new(),
+        }
+    }
+
+    /// With an identity among workloads, for backends that are reached over mutual TLS.
+    #[must_use]
+    pub fn as_workload(self, workload: Option<Workload>) -> Self {
+        Self { workload, ..self }
+    }
+
+    /// Who the gateway is among workloads.
+    pub fn workload(&self) -> Option<&Workload> {
+        self.workload.as_ref()
+    }
+
+    /// TLS towards each of the peers that answer for a backend.
+    pub fn peers(&self, backend: &Backend) -> Result<HashMap<SpiffeId, Arc<TargetTls>>, TlsError> {
+        let nobody = || TlsError::NoIdentity { document: backend.document.to_string() };
+        let workload = self.workload.as_ref().ok_or_else(nobody)?;
+        let peers = backend.endpoints.iter().filter_map(|endpoint| endpoint.identity.as_ref());
+        peers
+            .map(|peer| {
+                let failed = |error| TlsError::Peer { peer: peer.clone(), error };
+                Ok((peer.clone(), workload.towards(peer).map_err(failed)?))
+            })
+            .collect()
     }
 
     /// The TLS side of every port that has one. Certificates in files are read, those of the local authority issued where

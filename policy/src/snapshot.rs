@@ -518,7 +518,7 @@ pub enum Transport {
     Plaintext,
     /// TLS as a BackendTLSPolicy says.
     Tls(Arc<BackendTls>),
-    /// mTLS between workloads. `run` refuses it while no enforcement exists.
+    /// mTLS between workloads: every endpoint has an identity, and must prove it.
     Mtls,
 }
 

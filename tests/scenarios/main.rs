@@ -24,6 +24,7 @@ mod hostile;
 mod identity;
 mod inference;
 mod lifecycle;
+mod mesh;
 mod routing;
 mod servers;
 mod stock;

@@ -1,10 +1,15 @@
 //! The admin address, over real sockets.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use portcullis_mesh::{
     endpoints::{BackendSpec, EndpointSpec, Endpoints, Outcome},
+    pages::{CONNECTIONS_MAX, REQUESTS_IN_FLIGHT_MAX, serve},
     telemetry::{Catalogue, Registry},
 };
 use portcullis_policy::{
@@ -17,7 +22,9 @@ use portcullis_policy::{
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    sync::Mutex,
+    net::{TcpListener, TcpStream},
+    sync::{Mutex, watch},
+    time::timeout,
 };
 
 use super::*;
@@ -115,7 +122,7 @@ async fn start(pages: AdminPages) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         let (_keep, stop) = watch::channel(false);
-        serve(listener, pages, stop).await;
+        serve(listener, pages.into_pages(), stop).await;
     });
     address
 }

@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use portcullis_certs::SpiffeId;
+
 use super::{Outcome, spec::EjectionSpec};
 
 /// A failed attempt weighs as one exchange in flight, and half of it is forgotten after this time. Without it, an
@@ -25,11 +27,13 @@ const SLOW_START_SHARE_MIN: f64 = 0.1;
 pub struct EndpointId(u64);
 
 /// What makes two endpoints the same one over reloads and lookups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct EndpointKey {
     pub(super) ip: IpAddr,
     pub(super) port: u16,
     pub(super) grpc_port: Option<u16>,
+    /// Who it must prove to be: somebody else at the same address is another endpoint.
+    pub(super) identity: Option<SpiffeId>,
 }
 
 /// One address that answers for a backend, and its state.
@@ -148,13 +152,18 @@ impl Endpoint {
         self.name.as_ref()
     }
 
+    /// Who it must prove to be.
+    pub fn identity(&self) -> Option<&SpiffeId> {
+        self.key.identity.as_ref()
+    }
+
     /// Exchanges that were placed here and have not ended.
     pub fn in_flight(&self) -> u32 {
         self.placed_and_in_flight.load(Relaxed) as u32
     }
 
-    pub(super) fn key(&self) -> EndpointKey {
-        self.key
+    pub(super) fn key(&self) -> &EndpointKey {
+        &self.key
     }
 
     /// Time as the state keeps it. Never 0, which stands for "not".

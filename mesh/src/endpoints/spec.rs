@@ -2,6 +2,8 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use portcullis_certs::SpiffeId;
+
 /// A backend: where its endpoints are and how one of them is chosen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BackendSpec {
@@ -47,12 +49,14 @@ pub struct EndpointSpec {
     pub grpc_port: Option<u16>,
     /// Relative capacity: twice the capacity, twice the requests. Finite and greater than 0.
     pub capacity: f64,
+    /// Who answers there, where it must prove that.
+    pub identity: Option<SpiffeId>,
 }
 
 impl EndpointSpec {
     /// An endpoint of capacity 1 at `address`.
     pub fn at(address: IpAddr, port: u16) -> Self {
-        Self { address: Address::Ip(address), port, grpc_port: None, capacity: 1.0 }
+        Self { address: Address::Ip(address), port, grpc_port: None, capacity: 1.0, identity: None }
     }
 }
 

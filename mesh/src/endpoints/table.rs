@@ -92,14 +92,14 @@ impl Table {
         now_ms: u64,
         turn: u32,
     ) -> Self {
-        let known: HashMap<EndpointKey, &Arc<Endpoint>> =
+        let known: HashMap<&EndpointKey, &Arc<Endpoint>> =
             previous.iter().flat_map(|table| table.all()).map(|endpoint| (endpoint.key(), endpoint)).collect();
         let serving_before = previous.is_some_and(|table| !table.slots.is_empty());
 
         let mut slots: Vec<Slot> = Vec::new();
         let mut seen = HashSet::new();
         for (key, name, capacity) in addresses(&spec.endpoints, &resolved) {
-            if !seen.insert(key) {
+            if !seen.insert(key.clone()) {
                 continue;
             }
             let endpoint = if let Some(endpoint) = known.get(&key) {
@@ -212,9 +212,10 @@ fn addresses<'a>(
         };
         let capacity =
             if spec.capacity.is_finite() { spec.capacity.clamp(CAPACITY_MIN, CAPACITY_MAX) } else { CAPACITY_MIN };
-        ips.iter()
-            .take(ADDRESSES_PER_NAME_MAX)
-            .map(move |&ip| (EndpointKey { ip, port: spec.port, grpc_port: spec.grpc_port }, name.cloned(), capacity))
+        ips.iter().take(ADDRESSES_PER_NAME_MAX).map(move |&ip| {
+            let (port, grpc_port, identity) = (spec.port, spec.grpc_port, spec.identity.clone());
+            (EndpointKey { ip, port, grpc_port, identity }, name.cloned(), capacity)
+        })
     })
 }
 

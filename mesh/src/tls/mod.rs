@@ -7,6 +7,7 @@
 pub mod accept;
 pub mod certificates;
 pub mod client;
+pub mod mutual;
 pub mod port;
 pub mod splice;
 pub mod termination;

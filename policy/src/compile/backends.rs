@@ -475,18 +475,7 @@ fn inference_transport(
     match words {
         Some((false, true)) => Transport::Plaintext,
         None | Some((true, false)) => {
-            let path = if words.is_some() { "spec.transport" } else { "metadata.name" };
-            diagnostics.push(
-                Diagnostic::enforcement(
-                    "not-enforced-yet",
-                    "mutual TLS to endpoints is not built yet, so `run` refuses it",
-                )
-                .at(
-                    document.span(path),
-                    if words.is_some() { "not built yet" } else { "mutual TLS, since nothing else is said" },
-                )
-                .help("to send in the clear meanwhile, write `transport: {plaintext: {}}`"),
-            );
+            demand_identities(document, spec, diagnostics);
             Transport::Mtls
         }
         Some(_) => {
@@ -497,6 +486,31 @@ fn inference_transport(
             );
             Transport::Mtls
         }
+    }
+}
+
+/// Over mutual TLS it must be said who each endpoint is: whoever has any certificate of the mesh could answer otherwise.
+fn demand_identities(document: &Document, spec: &ours::InferenceBackendSpec, diagnostics: &mut Vec<Diagnostic>) {
+    for (index, endpoint) in spec.endpoints.iter().enumerate().filter(|(_, endpoint)| endpoint.identity.is_none()) {
+        let message = format!("who must `{}` prove to be?", endpoint.address);
+        let at = document.span(&format!("spec.endpoints[{index}]"));
+        diagnostics.push(Diagnostic::error("missing-identity", message).at(at, "`identity` belongs here").help(
+            "write the SPIFFE ID of its sidecar, like `identity: spiffe://corp.example/ns/inference/sa/llama`; or, to send in \
+             the clear, `transport: {plaintext: {}}`",
+        ));
+    }
+    let elsewhere = [("serviceRef", spec.service_ref.is_some()), ("poolRef", spec.pool_ref.is_some())];
+    for (field, _) in elsewhere.into_iter().filter(|(_, is_said)| *is_said) {
+        diagnostics.push(
+            Diagnostic::enforcement(
+                "not-enforced-yet",
+                format!("mutual TLS by `{field}` is not built yet, so `run` refuses it"),
+            )
+            .at(document.span(&format!("spec.{field}")), "who answers there is not known")
+            .help(
+                "name `endpoints` with their `identity`; or, to send in the clear, write `transport: {plaintext: {}}`",
+            ),
+        );
     }
 }
 

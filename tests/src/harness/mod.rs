@@ -23,9 +23,11 @@ mod h2;
 mod h2_origin;
 pub mod h2_raw;
 pub mod issuer;
+mod log;
 mod origin;
 pub mod pki;
 mod probe;
+mod sidecar;
 mod simulator;
 pub mod stock;
 mod tls;
@@ -39,6 +41,7 @@ pub use self::{
     h2_raw::RawH2,
     origin::{Origin, Reply, Seen},
     probe::{Probe, Probed},
+    sidecar::{Sidecar, write_identity},
     simulator::{simulated_backend, simulator, simulator_with},
     tls::{Tls, TlsStream},
 };

@@ -69,6 +69,11 @@ impl Authority {
         self.issue(names, Usage::Client, |_| {})
     }
 
+    /// An X.509-SVID for this SPIFFE ID.
+    pub fn workload(&self, id: &str) -> Identity {
+        self.issue(&[id], Usage::Both, |_| {})
+    }
+
     /// A certificate with whatever else the test wants of it.
     pub fn issue(&self, names: &[&str], usage: Usage, adjust: impl FnOnce(&mut CertificateParams)) -> Identity {
         let key = KeyPair::generate().unwrap();
