@@ -117,6 +117,16 @@ fn http1_heads_hold() {
 }
 
 #[test]
+fn load_reports_are_read_or_rejected() {
+    drive("load_report");
+}
+
+#[test]
+fn metric_pages_are_read_or_refused() {
+    drive("load_page");
+}
+
+#[test]
 fn model_names_hold() {
     drive("model");
 }
@@ -154,6 +164,8 @@ fn every_target_has_a_test_and_seeds() {
         "http1",
         "jwks",
         "jwt",
+        "load_page",
+        "load_report",
         "model",
         "proof",
         "sse",

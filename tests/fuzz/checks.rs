@@ -63,6 +63,8 @@ use portcullis_policy::{
 pub mod bodies;
 #[path = "checks/document.rs"]
 pub mod document;
+#[path = "checks/load.rs"]
+pub mod load;
 #[path = "checks/rules.rs"]
 pub mod rules;
 
@@ -70,7 +72,7 @@ pub mod rules;
 pub type Check = fn(&[u8]);
 
 /// The targets, by the names of their folders of seeds.
-pub const TARGETS: [(&str, Check); 18] = [
+pub const TARGETS: [(&str, Check); 20] = [
     ("canonical", canonical),
     ("chunks", chunks),
     ("directory", entries),
@@ -86,6 +88,8 @@ pub const TARGETS: [(&str, Check); 18] = [
     ("http1", http1),
     ("jwks", jwks),
     ("jwt", jwt),
+    ("load_page", load::load_page),
+    ("load_report", load::load_report),
     ("model", model),
     ("proof", proof),
     ("sse", sse),
