@@ -1,12 +1,13 @@
 //! The body of an answer on its way to the client, and the end of the exchange with its last byte.
 
 use std::{
+    future::poll_fn,
     pin::Pin,
     task::{Context, Poll},
     time::Instant,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{
     Response, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
@@ -41,11 +42,21 @@ pub enum AnswerBody {
 /// What a poll gives.
 type Given = Option<Result<Frame<Bytes>, BodyError>>;
 
+/// What has come of a body, and is given again.
+#[derive(Debug, Default)]
+struct Begun {
+    bytes: BytesMut,
+    /// What was given after it, if that was no more of it.
+    then: Option<Given>,
+}
+
 /// An answer in progress. Dropping it early cancels the endpoint's work.
 #[derive(Debug)]
 pub struct Flow {
     /// `None`: no more of it is wanted, and its endpoint has been told so.
     body: Option<UpstreamBody>,
+    /// What was looked at before anybody reads the body.
+    begun: Option<Begun>,
     placement: Placement,
     record: Record,
     deadline: LazyTimer,
@@ -112,6 +123,7 @@ pub fn flow(
         events: is_event_stream.then(|| sse::Tail::new(record.dialect)),
         ends_by_close: body.ends_by_close(),
         body: Some(body),
+        begun: None,
         placement,
         record: record.hand_over(),
         deadline: timer,
@@ -133,6 +145,45 @@ impl Flow {
     /// From here on every byte goes through these guardrails.
     pub fn screened_by(&mut self, screen: AnswerScreen) {
         self.screen = Some(Box::new(screen));
+    }
+
+    /// Waits until enough has come of the body to know what it is. Whoever reads the body reads that again.
+    pub async fn begin(&mut self, is_enough: impl Fn(&[u8]) -> bool) -> Bytes {
+        let mut begun = Begun::default();
+        poll_fn(|cx| {
+            // The next poll of the body says that the time is up.
+            while begun.then.is_none() && !is_enough(&begun.bytes) && self.deadline.poll_expired(cx).is_pending() {
+                match std::task::ready!(self.poll_body(cx)).map(|given| given.map(Frame::into_data)) {
+                    Some(Ok(Ok(chunk))) => begun.bytes.extend_from_slice(&chunk),
+                    Some(Ok(Err(trailers))) => begun.then = Some(Some(Ok(trailers))),
+                    Some(Err(error)) => begun.then = Some(Some(Err(error))),
+                    None => begun.then = Some(None),
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+        let bytes = begun.bytes.clone().freeze();
+        self.begun = Some(begun);
+        bytes
+    }
+
+    /// What the endpoint has sent, or had when it was looked at.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Given> {
+        if let Some(mut begun) = self.begun.take() {
+            if !begun.bytes.is_empty() {
+                let frame = Frame::data(begun.bytes.split().freeze());
+                self.begun = begun.then.is_some().then_some(begun);
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            if let Some(then) = begun.then {
+                return Poll::Ready(then);
+            }
+        }
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -163,8 +214,10 @@ impl Flow {
                     passed => return Poll::Ready(self.judged(passed)),
                 }
             }
-            let Some(body) = &mut self.body else { return Poll::Ready(None) };
-            let polled = std::task::ready!(Pin::new(body).poll_frame(cx));
+            if self.body.is_none() {
+                return Poll::Ready(None);
+            }
+            let polled = std::task::ready!(self.poll_body(cx));
             if let Some(given) = self.take(polled) {
                 return Poll::Ready(given);
             }
@@ -188,7 +241,8 @@ impl Flow {
                     frame.trailers_mut().into_iter().for_each(clean_answer);
                     self.finish();
                 }
-                if self.body.as_ref().is_some_and(Body::is_end_stream) && !self.is_cut_short() {
+                let is_last = self.begun.is_none() && self.body.as_ref().is_some_and(Body::is_end_stream);
+                if is_last && !self.is_cut_short() {
                     self.finish();
                 }
                 Some(Some(Ok(frame)))
@@ -334,13 +388,14 @@ impl Flow {
             return false;
         }
         // What guardrails hold may come after the endpoint's last byte.
-        let has_all = || self.screen.is_none() && self.body.as_ref().is_none_or(Body::is_end_stream);
+        let has_all =
+            || self.screen.is_none() && self.begun.is_none() && self.body.as_ref().is_none_or(Body::is_end_stream);
         self.ended || (has_all() && !self.is_cut_short())
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.body {
-            Some(body) if self.screen.is_none() => body.size_hint(),
+            Some(body) if self.screen.is_none() && self.begun.is_none() => body.size_hint(),
             _ => SizeHint::new(),
         }
     }

@@ -5,6 +5,7 @@
 //! a match waits. [`Screened`] is the proof that the first half has been done; nothing is forwarded without it.
 
 pub(crate) mod api;
+mod begins;
 mod blocked;
 mod contained;
 mod content;

@@ -3,9 +3,9 @@
 use portcullis_policy::guard::lanes::shape::Api;
 
 /// The API of a path. One that no table knows is [`Api::Other`]: every string of its documents is looked at, as something
-/// of which nobody knows what it is.
+/// of which nobody knows what it is. Some backends take a path in any case.
 pub(crate) fn of_path(path: &str) -> Api {
-    let path = path.trim_end_matches('/');
+    let path = path.trim_end_matches('/').to_ascii_lowercase();
     let is_under =
         |folder: &str| path.split(folder).nth(1).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let last = path.rsplit('/').next().unwrap_or_default();
@@ -31,6 +31,7 @@ mod tests {
             ("/v1/chat/completions", Api::Chat),
             ("/openai/v1/chat/completions/", Api::Chat),
             ("/v1/completions", Api::Completions),
+            ("/v1/Completions", Api::Completions),
             ("/v1/embeddings", Api::Lists),
             ("/rerank", Api::Lists),
             ("/v1/responses", Api::Responses),

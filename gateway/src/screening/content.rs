@@ -6,6 +6,7 @@ use portcullis_policy::guard::lanes::{
     document::{self, Document, Edit, Place, Screener, Settings},
     form::{self, Form},
     json::Fault,
+    plain,
     shape::{Field, Shape, Speaker},
     tensors::{self, Request, Stop, binary},
 };
@@ -91,8 +92,9 @@ impl<'b> Content<'b> {
             Kind::Multipart(content_type) => Self::Form(Form::multipart(content_type, body, &settings)?),
             Kind::Urlencoded => Self::Form(Form::urlencoded(body, &settings)?),
             Kind::Plain => {
-                let text = std::str::from_utf8(body);
-                Self::Plain(text.map_err(|_| Unreadable::Unscreenable("the text is not UTF-8".to_owned()))?)
+                let text = std::str::from_utf8(body).ok().filter(|_| plain::is_written(body));
+                let why = || Unreadable::Unscreenable(plain::Unscreenable::NotText.to_string());
+                Self::Plain(text.ok_or_else(why)?)
             }
         })
     }
@@ -134,7 +136,7 @@ impl<'b> Content<'b> {
             Self::Json(document) => Ok(plainly(document.rewrite(screener)?)),
             Self::Message(message) => Ok(plainly(message.rewrite(screener)?)),
             Self::Form(form) => Ok(plainly(form.rewrite(screener)?)),
-            Self::Plain(text) => Ok(plainly(plain(text, screener)?)),
+            Self::Plain(text) => Ok(plainly(rewritten(text, screener)?)),
             Self::Binary { shape, json, tensors, settings, .. } => {
                 let written = binary::rewrite(shape.form, json, tensors, settings, screener)?;
                 let (header, behind): (Cow<'_, [u8]>, Cow<'_, [u8]>) = match &written {
@@ -156,7 +158,7 @@ impl<'b> Content<'b> {
 /// Where a text stands that is all of a body.
 const PLAIN: Place = Place { field: Field::Text(Speaker::User), speaker: Speaker::User, message: None, at: 0 };
 
-fn plain(text: &str, screener: &mut impl Screener) -> Result<Option<Vec<u8>>, Unreadable> {
+fn rewritten(text: &str, screener: &mut impl Screener) -> Result<Option<Vec<u8>>, Unreadable> {
     let edits = match screener.text(&PLAIN, text) {
         Edit::Keep => return Ok(None),
         Edit::Refuse => return Err(Unreadable::Refused),

@@ -23,7 +23,9 @@ use portcullis_policy::{
 };
 
 use super::{
-    Judged, Tally, Way, api, contained,
+    Judged, Tally, Way, api,
+    begins::Begins,
+    contained,
     content::{Kind, Unreadable},
     document::{self, Job, No, Outcome},
     guards::{self, Asked, Opinions},
@@ -114,8 +116,8 @@ pub(super) enum Form {
     Nothing,
     /// It is read whole.
     Whole(Kind),
-    /// Its type says text, or nothing: some backends do not look at it and read JSON.
-    Text,
+    /// Its type says text, a form, or nothing: some backends do not look at it and read JSON.
+    Perhaps(Kind),
     /// Messages of gRPC, read one by one.
     Grpc(Method),
     Other,
@@ -138,8 +140,8 @@ impl Form {
         match Media::of(headers, Shape::request(api)) {
             Media::Document(kind) => Self::Whole(kind),
             Media::Multipart => Self::Whole(Kind::Multipart(content_type.into())),
-            Media::Urlencoded => Self::Whole(Kind::Urlencoded),
-            Media::Text | Media::Unsaid => Self::Text,
+            Media::Urlencoded => Self::Perhaps(Kind::Urlencoded),
+            Media::Text | Media::Unsaid => Self::Perhaps(Kind::Plain),
             Media::Events | Media::Other => Self::Other,
         }
     }
@@ -156,9 +158,15 @@ impl Guarded {
                 let bytes = whole(&mut outbound.body).await?;
                 self.body(kind, bytes, outbound, caller).await
             }
-            Form::Text => {
+            Form::Perhaps(kind) => {
                 let bytes = whole(&mut outbound.body).await?;
-                let kind = kind_of_text(self.api, &bytes);
+                let kind = match by_its_beginning(&kind, self.api, &bytes) {
+                    Some(kind) => kind,
+                    None => {
+                        self.unscreened("two_readings")?;
+                        kind
+                    }
+                };
                 self.body(kind, bytes, outbound, caller).await
             }
             Form::Grpc(Method::Infer) => self.call(outbound, caller).await,
@@ -327,10 +335,14 @@ pub(super) fn refusal(guardrails: &Guardrails, no: &No) -> Refusal {
     }
 }
 
-/// What a body is that its type calls text, or says nothing of.
-pub(super) fn kind_of_text(api: Api, body: &[u8]) -> Kind {
-    let is_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
-    if is_json { Kind::Json(Shape::request(api)) } else { Kind::Plain }
+/// What a body is whose type not every backend looks at. `None`: it has two readings, as a form and as JSON.
+pub(super) fn by_its_beginning(kind: &Kind, api: Api, body: &[u8]) -> Option<Kind> {
+    if Begins::of(body) != Begins::Json {
+        return Some(kind.clone());
+    }
+    let is_escaped = || body.iter().any(|byte| matches!(byte, b'%' | b'+' | b'&'));
+    let has_two = matches!(kind, Kind::Urlencoded) && is_escaped();
+    (!has_two).then_some(Kind::Json(Shape::request(api)))
 }
 
 /// Whom placeholders are made for: nobody else's are like theirs.

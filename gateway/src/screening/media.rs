@@ -4,7 +4,10 @@ use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
-use portcullis_policy::guard::lanes::{plain::is_text, shape::Shape};
+use portcullis_policy::guard::lanes::{
+    plain::{is_in_utf8, is_text},
+    shape::Shape,
+};
 
 use super::content::Kind;
 
@@ -26,14 +29,15 @@ pub(super) enum Media {
     Urlencoded,
     /// Nobody says.
     Unsaid,
-    /// Nothing that can be read: another type, several types, an encoding.
+    /// Nothing that can be read: another type, several types, an encoding of bytes or of characters.
     Other,
 }
 
 impl Media {
     /// What these headers say.
     pub(super) fn of(headers: &HeaderMap, shape: Shape) -> Self {
-        let Some(content_type) = content_type(headers).filter(|_| !is_encoded(headers)) else { return Self::Other };
+        let readable = |content_type: &&[u8]| is_in_utf8(content_type) && !is_encoded(headers);
+        let Some(content_type) = content_type(headers).filter(readable) else { return Self::Other };
         if headers.contains_key(HEADER_LENGTH) {
             return header_length(headers).map_or(Self::Other, |length| Self::Document(Kind::Binary(shape, length)));
         }
@@ -98,6 +102,8 @@ mod tests {
         for headers in [
             &[("content-type", "text/plain"), ("content-type", "text/event-stream")][..],
             &[("content-type", "application/json"), ("content-encoding", "gzip")],
+            &[("content-type", "application/json; charset=utf-7")],
+            &[("content-type", "text/event-stream; charset=utf-16")],
             &[("content-type", "image/png")],
             &[("content-type", ";")],
             &[("inference-header-content-length", "x")],

@@ -13,11 +13,12 @@ use portcullis_policy::guard::{
 
 use super::{
     Judged, Way, api,
+    begins::Begins,
     blocked::blocked_answer,
     contained,
     content::{Content, Kind},
     document::{self, Done, Job, No, Outcome},
-    input::{Form, kind_of_text, refusal},
+    input::{Form, by_its_beginning, refusal},
     media::Media,
     secret::PlaceholderSecret,
 };
@@ -62,7 +63,11 @@ pub(crate) fn input(
     let kind = match Form::of_head(headers, path, api) {
         Form::Nothing | Form::Grpc(Method::Facts) => return Ok(passing(body)),
         Form::Whole(kind) => kind,
-        Form::Text => kind_of_text(api, body),
+        Form::Perhaps(kind) => match by_its_beginning(&kind, api, body) {
+            Some(kind) => kind,
+            None if guardrails.unscreened == Unscreened::Pass => kind,
+            None => return Ok(unread("two_readings", &Refusal::unscreenable())),
+        },
         Form::Grpc(Method::Infer | Method::StreamInfer) => return Err("a body of gRPC is not run here".to_owned()),
         Form::Grpc(Method::Unknown) | Form::Other if guardrails.unscreened == Unscreened::Pass => {
             return Ok(passing(body));
@@ -88,6 +93,7 @@ pub(crate) fn output(
     let kind = match Media::of(headers, shape) {
         Media::Document(kind) => kind,
         Media::Events => return Err("write an event stream as `stream`".to_owned()),
+        Media::Text if Begins::of(body) == Begins::Json => Kind::Json(shape),
         Media::Text => return Err("write an answer that is one text as `answer: TEXT`".to_owned()),
         _ if guardrails.unscreened == Unscreened::Pass => return Ok(passing(body)),
         _ => return Ok(unread("content_type", &Refusal::unscreenable_answer())),

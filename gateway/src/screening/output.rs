@@ -23,6 +23,7 @@ use portcullis_policy::guard::{
 
 use super::{
     Judged, Screened, Tally, Way,
+    begins::{BLANKS_BYTES_MAX, Begins},
     blocked::blocked_answer,
     content::Kind,
     document::{self, Job, No, Outcome},
@@ -55,7 +56,7 @@ pub async fn output(
         // It was asked for, and whether it may be is decided there.
         tunnel => return Ok(tunnel),
     };
-    let (mut parts, body) = response.into_parts();
+    let (mut parts, mut body) = response.into_parts();
     let verdict = Verdict::new(guarded.guardrails.tell_verdict, record.id.as_str(), revision);
     let is_empty = body.is_end_stream() || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     // An answer of gRPC without a body has its status in its head.
@@ -66,7 +67,11 @@ pub async fn output(
         tell(&mut parts, verdict.as_ref(), &guarded.tally, true);
         return Ok(Answer::Response(http::Response::from_parts(parts, body)));
     }
-    match Form::of(&parts.headers, guarded.api, guarded.method) {
+    let mut form = Form::of(&parts.headers, guarded.api, guarded.method);
+    if matches!(form, Form::Flows(Flows::Text)) {
+        form = by_its_beginning(&mut body, guarded.api).await;
+    }
+    match form {
         Form::Whole(kind) => guarded.answer(kind, parts, body, verdict).await,
         Form::Flows(flows) => {
             forget_bytes(&mut parts.headers);
@@ -123,10 +128,21 @@ impl Form {
     }
 }
 
+/// What an answer is whose type says text: not every client looks at the type.
+async fn by_its_beginning(body: &mut AnswerBody, api: Api) -> Form {
+    let AnswerBody::Flow(flow) = body else { return Form::Flows(Flows::Text) };
+    let is_enough = |bytes: &[u8]| bytes.len() > BLANKS_BYTES_MAX || Begins::of(bytes) != Begins::Unclear;
+    let begun = flow.begin(is_enough).await;
+    match Begins::of(&begun) {
+        Begins::Json => Form::Whole(Kind::Json(Shape::answer(api))),
+        Begins::Events => Form::Flows(Flows::Events),
+        Begins::Unclear if begun.len() > BLANKS_BYTES_MAX => Form::Other,
+        Begins::Text | Begins::Unclear => Form::Flows(Flows::Text),
+    }
+}
+
 /// Tells the client what has been judged.
 fn tell(parts: &mut Parts, verdict: Option<&Verdict>, tally: &Tally, is_whole: bool) {
-    // Nobody else may say it.
-    parts.headers.remove(X_GUARD_VERDICT);
     if let Some(value) = verdict.and_then(|verdict| verdict.header(tally, is_whole, SystemTime::now())) {
         parts.headers.insert(X_GUARD_VERDICT, value);
     }

@@ -3,6 +3,7 @@
 mod answers;
 mod guards;
 mod nemo;
+mod readings;
 mod requests;
 mod sdk;
 mod streams;

@@ -10,16 +10,32 @@ use crate::guard::{
 
 /// Whether a body of this type is one text, in UTF-8.
 pub fn is_text(content_type: &[u8]) -> bool {
-    let Ok(content_type) = std::str::from_utf8(content_type) else { return false };
-    let mut parameters = content_type.split(';').map(|part| part.trim_matches([' ', '\t']));
-    let essence = parameters.next().unwrap_or_default();
+    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     let known = ["text/plain", "text/vtt", "text/markdown", "text/srt", "application/x-subrip"];
-    let mut charsets = parameters.filter_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.eq_ignore_ascii_case("charset").then(|| value.trim_matches('"'))
+    known.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(essence)) && is_in_utf8(content_type)
+}
+
+/// Whether a type says of its characters that they are UTF-8, or nothing. In any other encoding a text would be read as
+/// something else: `+AEA-` is an `@` in UTF-7.
+pub fn is_in_utf8(content_type: &[u8]) -> bool {
+    let Ok(content_type) = std::str::from_utf8(content_type) else { return false };
+    let parameters =
+        content_type.split(';').skip(1).map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")));
+    let mut charsets = parameters.filter(|(name, _)| {
+        let name = name.trim_matches([' ', '\t']).as_bytes();
+        // `charset*` says it in words of its own.
+        name.get(..7).is_some_and(|name| name.eq_ignore_ascii_case(b"charset"))
     });
-    known.iter().any(|known| known.eq_ignore_ascii_case(essence))
-        && charsets.all(|charset| ["utf-8", "utf8", "us-ascii"].iter().any(|known| known.eq_ignore_ascii_case(charset)))
+    charsets.all(|(_, charset)| {
+        let charset = charset.trim_matches([' ', '\t', '"']);
+        ["utf-8", "utf8", "us-ascii"].iter().any(|known| known.eq_ignore_ascii_case(charset))
+    })
+}
+
+/// Whether this can be a part of a text. UTF-16 and UTF-32 of what is written in ASCII are UTF-8 as well, with a NUL beside each
+/// letter, and some readers of JSON guess the encoding by that.
+pub fn is_written(part: &[u8]) -> bool {
+    memchr::memchr(0, part).is_none()
 }
 
 /// An answer that is one text, as it goes by.
@@ -48,7 +64,7 @@ pub enum Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unscreenable {
     /// It is not UTF-8.
-    #[error("the text is not UTF-8")]
+    #[error("the text is not UTF-8, or has characters that stand in no text")]
     NotText,
     /// It asks for more than is allowed of one.
     #[error("the text takes too much to screen")]
@@ -66,6 +82,9 @@ impl PlainText {
     pub fn push(&mut self, chunk: &[u8], scratch: &mut Scratch, out: &mut Vec<u8>) -> Step {
         if self.is_over {
             return Step::Continue;
+        }
+        if !is_written(chunk) {
+            return self.step(Err(Silence::NotText));
         }
         let pushed = self.spoken.push(&self.output, chunk, scratch, out);
         self.step(pushed)
@@ -136,6 +155,8 @@ mod tests {
     #[test]
     fn what_is_no_text_is_refused() {
         assert_eq!(screened(b"fine\xff", 1), ("fine".to_owned(), Step::Failed(Unscreenable::NotText)));
+        let wide: Vec<u8> = "call 555-123".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(screened(&wide, 99), (String::new(), Step::Failed(Unscreenable::NotText)));
     }
 
     #[test]
@@ -155,5 +176,23 @@ mod tests {
             assert!(!is_text(other.as_bytes()), "{other}");
         }
         assert!(!is_text(b"text/plain\xff"));
+    }
+
+    #[test]
+    fn other_encodings_than_utf_8_are_known_however_they_are_said() {
+        for utf8 in ["", "application/json", "a/b; charset=utf-8", "a/b;CharSet = \"UTF8\" ", "a/b; x=charset; y"] {
+            assert!(is_in_utf8(utf8.as_bytes()), "{utf8}");
+        }
+        for other in [
+            "a/b; charset=utf-7",
+            "a/b;charset=\"utf-16\"",
+            "a/b; charset = utf-7",
+            "a/b; charset=utf-8; charset=latin1",
+            "a/b; charset*=utf-7''x",
+            "a/b; charset",
+            "a/b; charset='utf-8'",
+        ] {
+            assert!(!is_in_utf8(other.as_bytes()), "{other}");
+        }
     }
 }
