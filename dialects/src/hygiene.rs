@@ -176,7 +176,7 @@ fn is_claim(name: &str) -> bool {
     }
 }
 
-/// What a backend must not tell: load reports, what it is made of, where else it may be reached.
+/// What a backend must not tell: load reports, what it is made of, where else it may be reached, what guards here think.
 fn is_tale(name: &str) -> bool {
     let begins = |tale| folded_begins(name, tale);
     match name.as_bytes() {
@@ -188,6 +188,7 @@ fn is_tale(name: &str) -> bool {
             begins("x-powered-by")
                 || begins("x-aspnet")
                 || begins("x-gateway-")
+                || begins("x-guard-verdict")
                 || begins("x-envoy-")
                 || begins("x-portcullis-")
         }
@@ -406,6 +407,7 @@ mod tests {
             ("endpoint_load_metrics_bin", "x"),
             ("x-gateway-destination-endpoint-served", "10.0.0.1:8000"),
             ("alt-svc", "h3=\":443\""),
+            ("x-guard-verdict", "verdict=pass"),
             ("connection", "close, x-hop, set-cookie"),
             ("x-hop", "1"),
             ("set-cookie", "a=b"),
