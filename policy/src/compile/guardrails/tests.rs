@@ -10,8 +10,8 @@ use crate::{
     guard::{
         injection::Source,
         screen::{
-            Detector, Flow, Guardrails, OnError, Reaction, Scratch, ServiceKind, Sink, Speaker, Tell, Text,
-            UnknownFields, Unscreened,
+            Detector, Flow, Guardrails, OnError, Reaction, Scratch, ServiceKind, Speaker, Tell, Text, UnknownFields,
+            Unscreened,
         },
     },
 };
@@ -78,31 +78,14 @@ fn names(guardrails: &Guardrails) -> Vec<String> {
     guardrails.input.stages.iter().map(|stage| format!("{}/{}", stage.policy.name, stage.name)).collect()
 }
 
-#[derive(Default)]
-struct Said(Vec<u8>);
-
-impl Sink for Said {
-    fn pass(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn replace(&mut self, _: &[u8], _: usize, with: Option<&str>) {
-        self.0.extend_from_slice(with.unwrap_or_default().as_bytes());
-    }
-
-    fn restore(&mut self, _: &[u8], value: &str) {
-        self.0.extend_from_slice(value.as_bytes());
-    }
-}
-
 fn said(guardrails: &Guardrails, speaker: Speaker, text: &str) -> (String, Flow) {
     let direction = &guardrails.input;
-    let (mut screened, mut scratch, mut said) = (Text::new(direction, speaker), Scratch::default(), Said::default());
+    let (mut screened, mut scratch, mut said) = (Text::new(direction, speaker), Scratch::default(), Vec::new());
     let mut flow = screened.push(direction, text.as_bytes(), &mut scratch, &mut said);
     if matches!(flow, Flow::Untouched | Flow::Changed) {
         flow = screened.finish(direction, &mut scratch, &mut said);
     }
-    (String::from_utf8(said.0).unwrap(), flow)
+    (String::from_utf8(said).unwrap(), flow)
 }
 
 const GATEWAY: &str = "kind: Gateway, name: edge";

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::guard::{
     placeholders::Values,
-    screen::{Direction, Flow, Scratch, Sink, Speaker, Text},
+    screen::{Direction, Flow, Scratch, Speaker, Text},
 };
 
 /// A text that comes in parts, and goes out in parts that end between two characters.
@@ -38,7 +38,7 @@ impl Spoken {
         }
         let from = made.len();
         made.append(&mut self.unsaid);
-        passed(&self.text.push(direction, part, scratch, &mut Written(made)))?;
+        passed(&self.text.push(direction, part, scratch, made))?;
         let end = made.len() - unfinished(made.get(from..).unwrap_or_default());
         self.unsaid.extend(made.drain(end..));
         Ok(())
@@ -53,7 +53,7 @@ impl Spoken {
     ) -> Result<(), Silence> {
         made.append(&mut self.unsaid);
         self.unread.clear();
-        passed(&self.text.finish(direction, scratch, &mut Written(made)))
+        passed(&self.text.finish(direction, scratch, made))
     }
 
     /// Bytes that have come and not gone out.
@@ -71,23 +71,6 @@ pub(super) enum Silence {
     Blocked { rule: usize },
     /// It asks for more than is allowed of one.
     Overrun,
-}
-
-/// Writes what goes on.
-struct Written<'m>(&'m mut Vec<u8>);
-
-impl Sink for Written<'_> {
-    fn pass(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn replace(&mut self, _: &[u8], _: usize, with: Option<&str>) {
-        self.0.extend_from_slice(with.unwrap_or_default().as_bytes());
-    }
-
-    fn restore(&mut self, _: &[u8], value: &str) {
-        self.0.extend_from_slice(value.as_bytes());
-    }
 }
 
 fn passed(flow: &Flow) -> Result<(), Silence> {

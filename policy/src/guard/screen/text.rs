@@ -37,6 +37,21 @@ pub trait Sink {
     fn restore(&mut self, placeholder: &[u8], value: &str);
 }
 
+/// What goes on, as it goes on.
+impl Sink for Vec<u8> {
+    fn pass(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+
+    fn replace(&mut self, _: &[u8], _: usize, with: Option<&str>) {
+        self.extend_from_slice(with.unwrap_or_default().as_bytes());
+    }
+
+    fn restore(&mut self, _: &[u8], value: &str) {
+        self.extend_from_slice(value.as_bytes());
+    }
+}
+
 /// What became of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Flow {
@@ -223,17 +238,17 @@ mod tests {
     impl Sink for Written {
         fn pass(&mut self, bytes: &[u8]) {
             self.taken += bytes.len();
-            self.text.extend_from_slice(bytes);
+            self.text.pass(bytes);
         }
 
-        fn replace(&mut self, bytes: &[u8], _: usize, with: Option<&str>) {
+        fn replace(&mut self, bytes: &[u8], rule: usize, with: Option<&str>) {
             self.taken += bytes.len();
-            self.text.extend_from_slice(with.unwrap_or_default().as_bytes());
+            self.text.replace(bytes, rule, with);
         }
 
         fn restore(&mut self, placeholder: &[u8], value: &str) {
             self.taken += placeholder.len();
-            self.text.extend_from_slice(value.as_bytes());
+            self.text.restore(placeholder, value);
         }
     }
 

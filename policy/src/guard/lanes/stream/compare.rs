@@ -118,7 +118,6 @@ impl Screening {
     pub(super) fn remember(&mut self, event: &Understood<'_>, scratch: &Scratch, written: &[u8]) {
         let Understood { parts, data, said, kind, ends } = *event;
         let under = under(&self.guardrails, self.values.as_ref());
-        self.opening.saw(self.api, kind, said, parts.bytes(data));
         let edits = &scratch.edits;
         // Where the JSON stands in what was written. Edits are in order.
         let moved = |at: usize| {
@@ -126,6 +125,9 @@ impl Screening {
             before.fold(at, |at, edit| at + edit.made.len() - edit.range.len())
         };
         let json = moved(data.start)..moved(data.end);
+        // What an ending is made of must not say what has just been replaced.
+        let told = if edits.is_empty() { parts.bytes(data) } else { written.get(json.clone()).unwrap_or_default() };
+        self.opening.saw(self.api, kind, said, told);
         let edited = |site: &Site| {
             let start = data.start + site.range.start;
             edits.binary_search_by_key(&start, |edit| edit.range.start).ok().and_then(|at| edits.get(at))

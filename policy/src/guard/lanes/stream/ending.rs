@@ -95,7 +95,8 @@ impl Opening {
 
     fn keep(&mut self, json: &[u8], keys: &[&str]) {
         for key in keys {
-            if let Some(value) = member(json, key).filter(|value| !value.starts_with(b"{")) {
+            if let Some(value) = member(json, key).filter(|value| !value.starts_with(b"{") && !value.starts_with(b"["))
+            {
                 if !self.envelope.is_empty() {
                     self.envelope.push(b',');
                 }

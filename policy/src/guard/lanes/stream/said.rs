@@ -90,6 +90,10 @@ pub(super) struct Said {
     pub(super) sequence: Option<Range<usize>>,
     /// Whether it ends all that is under way (TGI's last event has the whole text).
     pub(super) is_last: bool,
+    /// Elements of `choices`.
+    elements: usize,
+    /// A number that says which text an element belongs to is written so that one reader takes it for another than the next.
+    is_unclear: bool,
     fields: Vec<Found>,
     numbers: SmallVec<[(Number, u32); 4]>,
     finished: SmallVec<[u32; 4]>,
@@ -140,7 +144,7 @@ impl Said {
         self.finished.clear();
         self.varies.clear();
         (self.kind, self.output, self.content, self.sequence) = (None, None, None, None);
-        self.is_last = false;
+        (self.is_last, self.elements, self.is_unclear) = (false, 0, false);
         let mut reader = Reader { json, said: self, reading, inside: None };
         walk(json, &mut reader).map_err(|fault| match fault.reason {
             Reason::Stopped => Unreadable::Opaque,
@@ -217,8 +221,12 @@ impl Said {
         self.check_readings()
     }
 
-    /// Two strings of one event for one text, or two elements for one choice: who would read which?
+    /// Two strings of one event for one text, two elements for one choice, or elements of which nobody says for which: who would
+    /// read which?
     fn check_readings(&self) -> Result<(), Unreadable> {
+        if self.is_unclear || self.elements > 1 && self.choices.len() < self.elements {
+            return Err(Unreadable::Twice);
+        }
         let parts = |site: &Site| match site.role {
             Role::Part(key) | Role::Name(key) | Role::Grown(key) => Some(key),
             _ => None,
@@ -292,6 +300,7 @@ impl<'b> Visitor<'b> for Reader<'_, '_, 'b> {
             return Ok(());
         }
         let known = path.known();
+        self.said.is_unclear |= self.shape().number(known).is_some();
         match known {
             [Known::Type] => self.said.kind = Some(text.range()),
             [Known::Choices, Known::At(choice), Known::FinishReason] => self.said.finished.push(*choice),
@@ -342,15 +351,22 @@ impl<'b> Visitor<'b> for Reader<'_, '_, 'b> {
             self.said.varies.push(Hole { range: range.clone(), kind: Varies::Number });
         }
         if let Some(number) = self.shape().number(known)
-            && let Some(value) = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok())
+            && text != b"null"
         {
-            self.said.numbers.push((number, value));
+            // `0.0`, `-0` and `0e0` are 0 to some.
+            match std::str::from_utf8(text).ok().filter(|_| is_digits).and_then(|text| text.parse().ok()) {
+                Some(value) => self.said.numbers.push((number, value)),
+                None => self.said.is_unclear = true,
+            }
         }
         Ok(())
     }
 
     fn open(&mut self, path: &Path<'b>, at: usize, is_object: bool) -> Result<(), Fault> {
         let known = path.known();
+        if let [Known::Choices, Known::At(_)] = known {
+            self.said.elements += 1;
+        }
         if self.inside.is_none()
             && let Field::Logprobs(lane) = self.shape().field(known)
             // Chat's object has two arrays, each of a text.

@@ -7,6 +7,7 @@ mod endings;
 mod facts;
 mod properties;
 mod random;
+mod readings;
 mod servers;
 
 use std::sync::Arc;
@@ -17,8 +18,8 @@ use crate::{
         engine::{Action, ByteSet, Rule},
         lanes::shape::Api,
         screen::{
-            Detector, Direction, Flow, Guardrails, OnError, Origin, Reaction, Sink, Speaker, Speakers, Stage, Tell,
-            Text, UnknownFields, Unscreened,
+            Detector, Direction, Flow, Guardrails, OnError, Origin, Reaction, Speaker, Speakers, Stage, Tell, Text,
+            UnknownFields, Unscreened,
         },
     },
     snapshot::DocumentId,
@@ -90,7 +91,7 @@ fn screened(api: Api, stream: &str) -> (String, Step) {
 
 /// What becomes of a whole text.
 fn expected(guardrails: &Guardrails, text: &str) -> String {
-    let mut written = Written::default();
+    let mut written = Vec::new();
     let mut scratch = crate::guard::screen::Scratch::default();
     let mut screen = Text::new(&guardrails.output, Speaker::Assistant);
     for flow in [
@@ -101,22 +102,5 @@ fn expected(guardrails: &Guardrails, text: &str) -> String {
             break;
         }
     }
-    String::from_utf8(written.0).unwrap()
-}
-
-#[derive(Default)]
-struct Written(Vec<u8>);
-
-impl Sink for Written {
-    fn pass(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn replace(&mut self, _: &[u8], _: usize, with: Option<&str>) {
-        self.0.extend_from_slice(with.unwrap_or_default().as_bytes());
-    }
-
-    fn restore(&mut self, _: &[u8], value: &str) {
-        self.0.extend_from_slice(value.as_bytes());
-    }
+    String::from_utf8(written).unwrap()
 }

@@ -71,3 +71,29 @@ fn generate_ends_with_an_error() {
     let event = |text: &str| format!("data: {{\"model_name\":\"m\",\"text_output\":\"{text}\"}}\n\n");
     check("generate", Api::Generate, &(event("It is FORBID") + &event("DEN-1234")));
 }
+
+#[test]
+fn an_ending_says_nothing_that_has_been_masked() {
+    let event = |id: &str, text: &str| {
+        format!(
+            "data: {{\"id\":\"{id}\",\"created\":[\"{id}\"],\"model\":\"{id}\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n"
+        )
+    };
+    for stream in [
+        event("jane@example.com", "Hi. ") + &event("c", "FORBIDDEN-1234."),
+        event("jane@example.com", "FORBIDDEN-1234."),
+    ] {
+        let (out, step) = screened(Api::Chat, &stream);
+        assert_eq!(step, Step::Blocked { rule: 5 }, "{out}");
+        assert!(out.contains("content_filter") && !out.contains("example.com"), "{out}");
+    }
+    let response = |kind: &str| {
+        format!(
+            "event: {kind}\ndata: {{\"type\":\"{kind}\",\"response\":{{\"id\":\"jane@example.com\",\"object\":\"response\",\"output\":[]}}}}\n\n"
+        )
+    };
+    let delta = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"output_index\":0,\"delta\":\"FORBIDDEN-1234.\"}\n\n";
+    let (out, step) = screened(Api::Responses, &(response("response.created") + delta));
+    assert_eq!(step, Step::Blocked { rule: 5 }, "{out}");
+    assert!(out.contains("response.incomplete") && !out.contains("example.com"), "{out}");
+}

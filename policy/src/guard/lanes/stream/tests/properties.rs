@@ -277,7 +277,7 @@ fn no_more_is_held_than_the_engine_holds() {
         let mut stream = EventStream::new(Api::Chat, guardrails.clone());
         let (mut scratch, mut out) = (Scratch::default(), Vec::new());
         let mut whole = Text::new(&guardrails.output, Speaker::Assistant);
-        let (mut screen, mut written) = (crate::guard::screen::Scratch::default(), Written::default());
+        let (mut screen, mut written) = (crate::guard::screen::Scratch::default(), Vec::new());
         for part in random.cut(&chars, 4) {
             let part: String = part.iter().collect();
             let event = serde_json::json!({"choices": [{"index": 0, "delta": {"content": part}}]});
@@ -286,7 +286,7 @@ fn no_more_is_held_than_the_engine_holds() {
             assert_eq!(stream.held(), whole.held(), "{text:?}");
             let said = read(Api::Chat, std::str::from_utf8(&out).unwrap());
             let said = said.texts.get("0.content").map_or("", String::as_str);
-            assert_eq!(said.as_bytes(), written.0, "what is decided has gone out");
+            assert_eq!(said.as_bytes(), written, "what is decided has gone out");
         }
     });
 }
