@@ -1,6 +1,6 @@
 //! Guards elsewhere, as stages: who asks which, all of them at once, and what their opinions come to.
 
-use std::{collections::HashMap, rc::Rc, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, rc::Rc, sync::Arc, time::Instant};
 
 use futures_util::future::join_all;
 use portcullis_policy::{
@@ -76,7 +76,8 @@ pub(super) enum Opinions {
     Unanswered(NoOpinion),
 }
 
-/// Asks all guards of a direction about these texts, at the same time.
+/// Asks all guards of a direction about these texts, at the same time. One that would write over what another has written is
+/// asked about that.
 pub(super) async fn ask(
     asked: &[Asked],
     way: Way,
@@ -84,46 +85,71 @@ pub(super) async fn ask(
     model: Option<&Arc<str>>,
     tally: &Rc<Tally>,
 ) -> Opinions {
-    let direction = tally.direction(way).clone();
-    let questions = asked.iter().filter_map(|asked| {
-        let stage = direction.stages.get(asked.stage)?;
-        // Positions matter to a guard that rewrites, so what a stage does not look at is shown as nothing.
-        let shown = |(speaker, text): &(Speaker, String)| {
-            let is_shown = stage.speakers.has(*speaker) || (way == Way::Output && *speaker != Speaker::Assistant);
-            (*speaker, if is_shown { text.clone() } else { String::new() })
-        };
-        let shown: Vec<_> = texts.iter().map(shown).collect();
-        let question = Question { way, texts: shown.clone(), model: model.cloned() };
-        Some(async move { (asked.stage, stage, shown, timed(asked, question, way, stage, tally).await) })
-    });
-    let mut instead = None;
-    let mut no = None;
-    for (place, stage, shown, opinion) in join_all(questions).await {
-        match judge(place, stage, opinion, way, tally) {
+    let asking = Asking { way, direction: tally.direction(way), model, tally };
+    let opinions = join_all(asked.iter().map(|asked| asking.about(asked, texts))).await;
+    let (mut now, mut no) = (Cow::Borrowed(texts), None);
+    for (asked, mut opinions) in asked.iter().zip(opinions) {
+        if let Opinions::Pass(Some(instead)) = &opinions
+            && instead
+                .iter()
+                .zip(texts.iter().zip(&*now))
+                .any(|(instead, (came, now))| instead.is_some() && came != now)
+        {
+            opinions = asking.about(asked, &now).await;
+        }
+        match opinions {
             Opinions::Pass(None) => {}
-            Opinions::Pass(Some(texts)) => {
-                let changed = texts.into_iter().zip(&shown);
-                instead = Some(changed.map(|(new, (_, old))| new.filter(|new| new != old)).collect());
+            Opinions::Pass(Some(instead)) => {
+                for ((_, text), instead) in now.to_mut().iter_mut().zip(instead) {
+                    *text = instead.unwrap_or_else(|| std::mem::take(text));
+                }
             }
             // A refusal counts more than no answer, and the first of them is told.
             refused @ Opinions::Refused(_) if !matches!(no, Some(Opinions::Refused(_))) => no = Some(refused),
             other => no = no.or(Some(other)),
         }
     }
-    no.unwrap_or(Opinions::Pass(instead))
+    let written = |now: Vec<(Speaker, String)>| {
+        now.into_iter().zip(texts).map(|((_, now), (_, came))| (now != *came).then_some(now)).collect()
+    };
+    no.unwrap_or_else(|| Opinions::Pass(if let Cow::Owned(now) = now { Some(written(now)) } else { None }))
 }
 
-async fn timed(
-    asked: &Asked,
-    question: Question,
+/// What guards of one direction are asked.
+struct Asking<'a> {
     way: Way,
-    stage: &Stage,
-    tally: &Tally,
-) -> Result<Opinion, NoOpinion> {
-    let started = std::time::Instant::now();
-    let opinion = asked.asker.ask(question).await;
-    tally.worker().metrics.guardrail_took([way.as_str(), &stage.name], started.elapsed());
-    opinion
+    direction: &'a Direction,
+    model: Option<&'a Arc<str>>,
+    tally: &'a Tally,
+}
+
+impl Asking<'_> {
+    /// What one guard's opinion about these texts comes to.
+    async fn about(&self, asked: &Asked, texts: &[(Speaker, String)]) -> Opinions {
+        let Some(stage) = self.direction.stages.get(asked.stage) else {
+            return Opinions::Unanswered(NoOpinion::Failed);
+        };
+        let is_shown = |speaker: Speaker| {
+            stage.speakers.has(speaker) || (self.way == Way::Output && speaker != Speaker::Assistant)
+        };
+        // Positions matter to a guard that rewrites, so what a stage does not look at is shown as nothing.
+        let shown = |(speaker, text): &(Speaker, String)| {
+            (*speaker, if is_shown(*speaker) { text.clone() } else { String::new() })
+        };
+        let question = Question { way: self.way, texts: texts.iter().map(shown).collect(), model: self.model.cloned() };
+        let started = Instant::now();
+        let opinion = asked.asker.ask(question).await;
+        self.tally.worker().metrics.guardrail_took([self.way.as_str(), &stage.name], started.elapsed());
+        match judge(asked.stage, stage, opinion, self.way, self.tally) {
+            Opinions::Pass(Some(instead)) => {
+                let changes = |(instead, (speaker, text)): (Option<String>, &(Speaker, String))| {
+                    instead.filter(|instead| is_shown(*speaker) && instead != text)
+                };
+                Opinions::Pass(Some(instead.into_iter().zip(texts).map(changes).collect()))
+            }
+            opinions => opinions,
+        }
+    }
 }
 
 /// What one opinion comes to. It is told in any case.

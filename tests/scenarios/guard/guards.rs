@@ -146,3 +146,38 @@ async fn a_guard_model_judges_prompts_and_answers() {
     assert!(!text(&answer).contains("bomb"), "{}", text(&answer));
     assert_eq!(origin.seen().len(), 1);
 }
+
+/// A webhook that says one word for another.
+async fn saying(word: &'static str, instead: &'static str) -> Origin {
+    Origin::start(move |seen| {
+        let body: Value = serde_json::from_slice(&seen.body).unwrap();
+        let texts = body["texts"].as_array().unwrap().iter().map(|text| text["text"].as_str().unwrap());
+        let texts: Vec<String> = texts.map(|text| text.replace(word, instead)).collect();
+        let verdict = json!({"verdict": "mask", "rule": word, "texts": texts});
+        Reply::Bytes(answer(200, &[("content-type", "application/json")], &verdict.to_string()))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_one_guard_masks_another_does_not_bring_back() {
+    let (ann, bob) = (saying("Ann", "[a]").await, saying("Bob", "[b]").await);
+    let rule = |name: &str, guard: &Origin| {
+        format!(
+            "{{name: {name}, service: {{kind: webhook, url: 'http://{}', timeout: 20s}}, action: Mask}}",
+            guard.address()
+        )
+    };
+    let rules = format!("[{}, {}]", rule("ann", &ann), rule("bob", &bob));
+    let origin = model("Ann says hello. Bob does not.").await;
+    let policy = super::policy(&format!("input: {rules}\noutput: {rules}"));
+    let route = http_route("all", &format!("rules: [{{backendRefs: [{}]}}]", to_inference("llm")));
+    let edge = Edge::start(&[inference_backend("llm", "openai", origin.address(), ""), route, policy]).await;
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "Ann and Bob"},
+        {"role": "assistant", "content": "Bob?"}, {"role": "user", "content": "Ann!"}]});
+    let got = edge.request("POST", "llm.test", super::CHAT, super::JSON, &body.to_string()).await;
+    let sent: Value = serde_json::from_slice(&origin.wait_for(1).await[0].body).unwrap();
+    let said: Vec<_> = sent["messages"].as_array().unwrap().iter().map(|message| message["content"].as_str()).collect();
+    assert_eq!(said, [Some("[a] and [b]"), Some("[b]?"), Some("[a]!")]);
+    assert!(text(&got).contains("[a] says hello. [b] does not."), "{}", text(&got));
+}
