@@ -248,6 +248,16 @@ fn check_action(way: Way, rule: &GuardrailRule, path: &str, draft: &mut Draft<'_
         let help = "put it under `input`; what tools answer goes in, too";
         draft.fail("action-out-of-place", path, "answers are not scored for injected instructions", "not here", help);
     }
+    if way == Way::Output && !rule.from.is_empty() && !rule.from.contains(&SpeakerWord::Assistant) {
+        let help = "leave `from` out: whatever comes out is said by the assistant";
+        draft.fail(
+            "action-out-of-place",
+            &format!("{path}.from"),
+            "nobody of these says what comes out",
+            "without effect",
+            help,
+        );
+    }
     if let Some(with) = &rule.with {
         let at = format!("{path}.with");
         if rule.action != Mask {

@@ -89,18 +89,15 @@ impl<'b, 's> Reader<'b, 's> {
             return;
         }
         let speaker = match field {
+            // Whatever an answer says, its backend says it: a rule for a whole answer is one for a stream.
+            _ if self.shape.form != Form::Request => Speaker::Assistant,
             Field::Text(speaker) => speaker,
             Field::Delta(_) | Field::Copy(_) | Field::Arguments(_) | Field::Logprobs(_) => Speaker::Assistant,
-            Field::Structure | Field::Opaque | Field::Numbers | Field::Unknown => self.unsaid(),
+            Field::Structure | Field::Opaque | Field::Numbers | Field::Unknown => Speaker::Unknown,
         };
         let place = Place { field, speaker, message: self.message(path.known()), at };
         let key = if matches!(source, Source::Key(_)) { None } else { leading_key(field, path) };
         self.document.texts.push(Said { place, key, text, source });
-    }
-
-    /// Who says what nobody is named for.
-    fn unsaid(&self) -> Speaker {
-        if self.shape.form == Form::Request { Speaker::Unknown } else { Speaker::Assistant }
     }
 
     fn message(&self, path: &[Known]) -> Option<u32> {
@@ -179,6 +176,9 @@ impl<'b, 's> Reader<'b, 's> {
 
     /// Says who said the texts of an object, now that it has been read.
     fn attribute(&mut self, object: &Open, path: &[Known]) {
+        if self.shape.form != Form::Request {
+            return;
+        }
         let texts = self.document.texts.get_mut(object.texts..).unwrap_or_default();
         match (path, self.shape.api) {
             ([Messages, At(_)], _) | ([Input | Instructions, At(_)], Api::Responses) => {

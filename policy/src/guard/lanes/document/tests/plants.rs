@@ -206,7 +206,7 @@ fn requests_of_other_servers_have_their_texts_seen() {
 
 #[test]
 fn answers_have_their_texts_seen() {
-    use Speaker::{Assistant, Retrieved, System, Tool, Unknown};
+    use Speaker::Assistant;
     let chat = |json: &str| check(Shape::answer(Api::Chat), json, Assistant);
     let message =
         |rest: &str| chat(&format!(r#"{{"choices":[{{"index":0,"message":{{"role":"assistant",{rest}}}}}]}}"#));
@@ -238,43 +238,38 @@ fn answers_have_their_texts_seen() {
         Assistant,
     );
 
-    let responses = |json: &str, speaker| check(Shape::answer(Api::Responses), json, speaker);
-    let output = |item: &str, speaker| responses(&format!(r#"{{"object":"response","output":[{item}]}}"#), speaker);
-    output(r#"{"type":"message","role":"assistant","content":[{"type":"output_text","text":"PLANT"}]}"#, Assistant);
-    output(r#"{"type":"message","content":[{"type":"refusal","refusal":"PLANT"}]}"#, Assistant);
+    let responses = |json: &str| check(Shape::answer(Api::Responses), json, Assistant);
+    let output = |item: &str| responses(&format!(r#"{{"object":"response","output":[{item}]}}"#));
+    output(r#"{"type":"message","role":"assistant","content":[{"type":"output_text","text":"PLANT"}]}"#);
+    output(r#"{"type":"message","content":[{"type":"refusal","refusal":"PLANT"}]}"#);
     output(
         r#"{"type":"message","content":[{"type":"output_text","text":"x","annotations":[{"type":"url_citation","title":"PLANT"}]}]}"#,
-        Assistant,
     );
-    output(r#"{"type":"function_call","name":"f","arguments":"{\"to\":\"PLANT\"}"}"#, Assistant);
-    output(r#"{"type":"custom_tool_call","name":"f","input":"PLANT"}"#, Assistant);
-    output(r#"{"type":"reasoning","summary":[{"type":"summary_text","text":"PLANT"}]}"#, Assistant);
-    output(r#"{"type":"reasoning","content":[{"type":"reasoning_text","text":"PLANT"}]}"#, Assistant);
-    output(r#"{"type":"code_interpreter_call","code":"PLANT"}"#, Assistant);
-    output(r#"{"type":"code_interpreter_call","outputs":[{"type":"logs","logs":"PLANT"}]}"#, Tool);
-    output(r#"{"type":"mcp_call","output":"PLANT"}"#, Tool);
-    output(r#"{"type":"file_search_call","results":[{"text":"PLANT"}]}"#, Tool);
-    output(r#"{"type":"something_new","x":"PLANT"}"#, Assistant);
-    responses(r#"{"instructions":"PLANT","output":[]}"#, System);
-    responses(r#"{"error":{"code":"server_error","message":"PLANT"}}"#, Unknown);
+    output(r#"{"type":"function_call","name":"f","arguments":"{\"to\":\"PLANT\"}"}"#);
+    output(r#"{"type":"custom_tool_call","name":"f","input":"PLANT"}"#);
+    output(r#"{"type":"reasoning","summary":[{"type":"summary_text","text":"PLANT"}]}"#);
+    output(r#"{"type":"reasoning","content":[{"type":"reasoning_text","text":"PLANT"}]}"#);
+    output(r#"{"type":"code_interpreter_call","code":"PLANT"}"#);
+    output(r#"{"type":"code_interpreter_call","outputs":[{"type":"logs","logs":"PLANT"}]}"#);
+    output(r#"{"type":"mcp_call","output":"PLANT"}"#);
+    output(r#"{"type":"file_search_call","results":[{"text":"PLANT"}]}"#);
+    output(r#"{"type":"something_new","x":"PLANT"}"#);
+    responses(r#"{"instructions":"PLANT","output":[]}"#);
+    responses(r#"{"error":{"code":"server_error","message":"PLANT"}}"#);
 
-    let messages = |json: &str, speaker| check(Shape::answer(Api::Messages), json, speaker);
-    messages(r#"{"type":"message","content":[{"type":"text","text":"PLANT"}]}"#, Assistant);
-    messages(r#"{"content":[{"type":"thinking","thinking":"PLANT","signature":"x"}]}"#, Assistant);
-    messages(r#"{"content":[{"type":"tool_use","id":"t","name":"f","input":{"to":"PLANT"}}]}"#, Assistant);
-    messages(
-        r#"{"content":[{"type":"text","text":"x","citations":[{"type":"char_location","cited_text":"PLANT"}]}]}"#,
-        Assistant,
-    );
+    let messages = |json: &str| check(Shape::answer(Api::Messages), json, Assistant);
+    messages(r#"{"type":"message","content":[{"type":"text","text":"PLANT"}]}"#);
+    messages(r#"{"content":[{"type":"thinking","thinking":"PLANT","signature":"x"}]}"#);
+    messages(r#"{"content":[{"type":"tool_use","id":"t","name":"f","input":{"to":"PLANT"}}]}"#);
+    messages(r#"{"content":[{"type":"text","text":"x","citations":[{"type":"char_location","cited_text":"PLANT"}]}]}"#);
     messages(
         r#"{"content":[{"type":"web_search_tool_result","content":[{"type":"web_search_result","title":"PLANT"}]}]}"#,
-        Tool,
     );
-    messages(r#"{"content":[],"stop_sequence":"PLANT"}"#, Assistant);
+    messages(r#"{"content":[],"stop_sequence":"PLANT"}"#);
 
-    let lists = |json: &str, speaker| check(Shape::answer(Api::Lists), json, speaker);
-    lists(r#"{"results":[{"index":0,"document":{"text":"PLANT"},"relevance_score":1}]}"#, Retrieved);
-    lists(r#"{"data":[{"embedding":"PLANT"}]}"#, Assistant);
+    let lists = |json: &str| check(Shape::answer(Api::Lists), json, Assistant);
+    lists(r#"{"results":[{"index":0,"document":{"text":"PLANT"},"relevance_score":1}]}"#);
+    lists(r#"{"data":[{"embedding":"PLANT"}]}"#);
 
     let infer = |json: &str| check(Shape::answer(Api::Infer), json, Assistant);
     infer(r#"{"model_name":"m","outputs":[{"name":"o","datatype":"BYTES","shape":[1],"data":["PLANT"]}]}"#);
@@ -303,7 +298,7 @@ fn errors_of_every_dialect_have_their_texts_seen() {
             if api == Api::Messages && json.starts_with(r#"{"object""#) {
                 continue;
             }
-            check(Shape::answer(api), json, Speaker::Unknown);
+            check(Shape::answer(api), json, Speaker::Assistant);
         }
     }
 }
