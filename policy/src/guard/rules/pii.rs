@@ -4,7 +4,7 @@
 //! one that is written as nothing else is written is found everywhere. Names and postal addresses have no format and are not
 //! found.
 
-use super::Rule;
+use super::{Check, Edge, Rule, Set};
 use crate::documents::closest;
 
 mod africa_asia_pacific;
@@ -17,6 +17,33 @@ mod payment;
 /// The rules, in the order of the page that lists them.
 pub(super) static RULES: &[&[Rule]] =
     &[contact::RULES, payment::RULES, americas::RULES, europe::RULES, africa_asia_pacific::RULES, disguised::RULES];
+
+/// A rule for a number, between what cannot belong to it.
+const fn number(
+    kind: &'static str,
+    id: &'static str,
+    title: &'static str,
+    body: &'static str,
+    check: (&'static str, fn(&[u8]) -> bool),
+    finds: &'static [&'static str],
+    leaves: &'static [&'static str],
+) -> Rule {
+    Rule::new(Set::Pii, kind, id, title, body, finds, leaves)
+        .edges(Edge::Number, Edge::Name)
+        .check(Check::Of(check.0, check.1))
+}
+
+/// The same for the one number of its kind.
+const fn id(
+    kind: &'static str,
+    title: &'static str,
+    body: &'static str,
+    check: (&'static str, fn(&[u8]) -> bool),
+    finds: &'static [&'static str],
+    leaves: &'static [&'static str],
+) -> Rule {
+    number(kind, kind, title, body, check, finds, leaves)
+}
 
 /// The kinds, as documents write them.
 pub const KINDS: [&str; 55] = [

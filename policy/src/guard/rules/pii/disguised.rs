@@ -1,7 +1,10 @@
 //! Personal data that is written so that people read it and patterns do not. A rule here begins as the plain one does and goes
 //! on with a character that the plain one does not take, so that ordinary text waits for none of them.
 
-use super::super::{Check, Context, Edge, Rule, Set, checks::disguise};
+use super::{
+    super::{Context, Edge, Rule, checks::disguise},
+    number,
+};
 
 /// The longest value in disguise, in bytes: up to four of them for each character that is seen.
 const DISGUISED_BYTES_MAX: usize = 160;
@@ -27,23 +30,8 @@ macro_rules! unseen {
     };
 }
 
-const fn disguised(
-    kind: &'static str,
-    id: &'static str,
-    title: &'static str,
-    body: &'static str,
-    check: (&'static str, fn(&[u8]) -> bool),
-    finds: &'static [&'static str],
-    leaves: &'static [&'static str],
-) -> Rule {
-    Rule::new(Set::Pii, kind, id, title, body, finds, leaves)
-        .edges(Edge::Number, Edge::Name)
-        .cut(DISGUISED_BYTES_MAX)
-        .check(Check::Of(check.0, check.1))
-}
-
 pub(super) static RULES: &[Rule] = &[
-    disguised(
+    number(
         "credit-card",
         "credit-card-disguised",
         "number of a payment card in disguise, or with each digit alone",
@@ -68,8 +56,9 @@ pub(super) static RULES: &[Rule] = &[
             "card=«4111%201111%201111%201111»&",
         ],
         &["4\u{200b}111111111111112", "1 2 3 4 5 6 7 8 9 10 11 12 13", "in 2015\u{a0}4111", "１２３"],
-    ),
-    disguised(
+    )
+    .cut(DISGUISED_BYTES_MAX),
+    number(
         "us-ssn",
         "us-ssn-disguised",
         "United States: Social Security number in disguise",
@@ -93,8 +82,9 @@ pub(super) static RULES: &[Rule] = &[
             "«２１９-０９-９９９９»",
         ],
         &["219\u{2011}099\u{2011}999", "000\u{2011}12\u{2011}3456", "219\u{2013}240 09"],
-    ),
-    disguised(
+    )
+    .cut(DISGUISED_BYTES_MAX),
+    number(
         "iban",
         "iban-disguised",
         "international bank account number in disguise",
@@ -108,8 +98,9 @@ pub(super) static RULES: &[Rule] = &[
         ],
         &["DE89\u{a0}3704\u{a0}0044\u{a0}0532\u{a0}0130\u{a0}01", "A4\u{a0}paper", "ISO27\u{a0}001 is long"],
     )
+    .cut(DISGUISED_BYTES_MAX)
     .edges(Edge::Word, Edge::Word),
-    disguised(
+    number(
         "phone",
         "phone-disguised",
         "telephone number with a country code in disguise",
@@ -132,8 +123,9 @@ pub(super) static RULES: &[Rule] = &[
         ],
         &["+999\u{a0}12345678", "+5\u{a0}% more", "C++\u{a0}11"],
     )
+    .cut(DISGUISED_BYTES_MAX)
     .context(Context::NotBehind(&["+", ")", "utc", "gmt", "$", "e"])),
-    disguised(
+    number(
         "email",
         "email-disguised",
         "e-mail address with characters in it that are not seen, or with its sign escaped",

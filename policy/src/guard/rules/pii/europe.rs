@@ -1,20 +1,9 @@
 //! Numbers that European states know people by.
 
-use super::super::{Check, Context, Edge, Rule, Set, checks::europe};
-
-/// A rule for a number, between what cannot belong to it.
-const fn id(
-    kind: &'static str,
-    title: &'static str,
-    body: &'static str,
-    check: (&'static str, fn(&[u8]) -> bool),
-    finds: &'static [&'static str],
-    leaves: &'static [&'static str],
-) -> Rule {
-    Rule::new(Set::Pii, kind, kind, title, body, finds, leaves)
-        .edges(Edge::Number, Edge::Name)
-        .check(Check::Of(check.0, check.1))
-}
+use super::{
+    super::{Check, Context, Edge, Rule, Set, checks::europe},
+    id,
+};
 
 pub(super) static RULES: &[Rule] = &[
     id(

@@ -65,6 +65,16 @@ pub(super) static RULES: &[Rule] = &[
     .edges(Edge::Word, Edge::Word),
     token(
         "Microsoft Azure",
+        "azure-client-secret-rest",
+        "client secret of an application, behind its first six characters, wherever it stands",
+        r"[A-Za-z0-9_~.-]{31,34}",
+        &["Use ⟨alnum:3⟩8Q~«⟨alnum:34⟩» to sign in.", "- `⟨alnum:3⟩8Q~«⟨alnum:34⟩»`"],
+        &["key: ⟨alnum:3⟩8Q~⟨alnum:17⟩", "use ⟨alnum:3⟩8Q~⟨repeat:x*34⟩", "use ⟨alnum:3⟩xQ~⟨alnum:34⟩"],
+    )
+    .context(Context::Behind(&["0Q~", "1Q~", "2Q~", "3Q~", "4Q~", "5Q~", "6Q~", "7Q~", "8Q~", "9Q~"]))
+    .edges(Edge::Open, Edge::Word),
+    token(
+        "Microsoft Azure",
         "azure-storage-key",
         "key of a storage account",
         r"(?i:accountkey=)[A-Za-z0-9+/]{86}==",
@@ -406,6 +416,16 @@ pub(super) static RULES: &[Rule] = &[
     )
     .context(VALUE)
     .edges(Edge::Word, Edge::Open)
+    .check(Check::Entropy(35)),
+    token(
+        "HashiCorp",
+        "terraform-cloud-token-rest",
+        "HCP Terraform credential, behind its first part, wherever it stands",
+        r"[0-9A-Za-z_=-]{60,70}",
+        &["Use ⟨alnum:14⟩.atlasv1.«⟨url:64⟩» to sign in.", "- `⟨alnum:14⟩.atlasv1.«⟨url:64⟩»`"],
+        &["use ⟨alnum:14⟩.atlasv1.⟨url:32⟩", "use ⟨alnum:14⟩.atlasv1.⟨repeat:x*64⟩", "use ⟨alnum:14⟩.v1.⟨url:64⟩"],
+    )
+    .context(Context::Behind(&[".atlasv1."]))
     .check(Check::Entropy(35)),
     token(
         "HashiCorp",

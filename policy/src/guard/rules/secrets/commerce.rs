@@ -1,7 +1,7 @@
 //! What moves money and goods, and what people do business with.
 
 use super::{
-    super::{Check, Edge, Rule, context::VALUE},
+    super::{Check, Context, Edge, Rule, context::VALUE},
     assigned, token,
 };
 
@@ -499,6 +499,16 @@ pub(super) static RULES: &[Rule] = &[
     )
     .context(VALUE)
     .edges(Edge::Word, Edge::Word),
+    token(
+        "MaxMind",
+        "maxmind-license-key-rest",
+        "licence key, behind its first part, wherever it stands",
+        r"[0-9A-Za-z]{29}_mmk",
+        &["Use ⟨alnum:6⟩_«⟨alnum:29⟩_mmk» to sign in.", "- `⟨alnum:6⟩_«⟨alnum:29⟩_mmk»`"],
+        &["use ⟨alnum:6⟩_⟨alnum:14⟩_mmk", "use ⟨alnum:6⟩_⟨repeat:x*29⟩_mmk", "use ⟨alnum:7⟩_⟨alnum:29⟩_mmk"],
+    )
+    .context(Context::Other("six letters or digits and `_`", is_behind_account))
+    .edges(Edge::Open, Edge::Word),
     assigned(
         "HERE",
         "here-api-key",
@@ -557,3 +567,12 @@ pub(super) static RULES: &[Rule] = &[
     )
     .check(Check::Entropy(35)),
 ];
+
+/// Whether the first part of a licence key of MaxMind's stands right before.
+fn is_behind_account(window: &[u8]) -> bool {
+    let Some((rest, [first @ .., b'_'])) = window.split_at_checked(window.len().saturating_sub(7)) else {
+        return false;
+    };
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    first.len() == 6 && first.iter().all(u8::is_ascii_alphanumeric) && !rest.last().is_some_and(is_word)
+}
