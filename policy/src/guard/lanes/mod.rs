@@ -5,6 +5,8 @@
 //! messages of gRPC, [`form`] and [`mod@plain`] for what is no JSON.
 
 pub mod document;
+#[cfg(test)]
+mod doubling;
 pub mod form;
 pub mod json;
 pub mod known;

@@ -5,24 +5,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::guard::lanes::doubling::Double;
 
 const CLOSED: Settings = Settings { unknown_fields: UnknownFields::Scan, unscreened: Unscreened::Refuse };
 const PASS: Settings = Settings { unscreened: Unscreened::Pass, ..CLOSED };
 const TYPE: &str = "multipart/form-data; boundary=b";
-
-/// Replaces `a` by `bb`, refuses what is forbidden, and remembers what it has seen.
-#[derive(Default)]
-struct Double(Vec<String>);
-
-impl Screener for Double {
-    fn text(&mut self, _: &Place, text: &str) -> Edit {
-        self.0.push(text.to_owned());
-        if text.contains("forbidden") {
-            return Edit::Refuse;
-        }
-        Edit::Ranges(text.match_indices('a').map(|(at, _)| (at..at + 1, "bb".to_owned())).collect())
-    }
-}
 
 fn part(head: &str, value: &str) -> String {
     format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{value}\r\n")

@@ -24,7 +24,7 @@ use super::*;
 use crate::{
     guard::{
         engine::{Action, Rule},
-        lanes::document::{Edit, Place, Screener, Settings},
+        lanes::{document::Settings, doubling::Double},
         screen::{
             Detector, Direction, Guardrails, OnError, Origin, Reaction, Scratch, Speakers, Stage, Tell, UnknownFields,
             Unscreened,
@@ -114,20 +114,6 @@ fn whole(guardrails: &Guardrails, body: &[u8]) -> (Vec<u8>, Step) {
     let step = answers.push(body, &mut scratch, &mut out);
     let step = if step == Step::Continue { answers.finish(&mut scratch, &mut out) } else { step };
     (out, step)
-}
-
-/// Replaces `a` by `bb` and remembers what it has seen.
-#[derive(Default)]
-struct Double(Vec<String>);
-
-impl Screener for Double {
-    fn text(&mut self, _: &Place, text: &str) -> Edit {
-        self.0.push(text.to_owned());
-        if text.contains("forbidden") {
-            return Edit::Refuse;
-        }
-        Edit::Ranges(text.match_indices('a').map(|(at, _)| (at..at + 1, "bb".to_owned())).collect())
-    }
 }
 
 const CLOSED: Settings = Settings { unknown_fields: UnknownFields::Scan, unscreened: Unscreened::Refuse };
