@@ -244,6 +244,8 @@ impl Guarded {
             self.unscreened("guard_on_stream")?;
         }
         let (guardrails, tally) = (self.guardrails.clone(), self.tally.clone());
+        // What is masked has another length.
+        outbound.head.headers.remove(CONTENT_LENGTH);
         let mut frames = Frames::default();
         let body = std::mem::take(&mut outbound.body);
         outbound.body = body.changed(move |chunk| {
