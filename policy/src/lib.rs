@@ -18,6 +18,8 @@ pub mod roles;
 pub mod routes;
 pub mod schema;
 pub mod snapshot;
+#[cfg(test)]
+mod testing;
 pub mod timestamp;
 
 pub use snapshot::Snapshot;

@@ -117,26 +117,13 @@ mod tests {
 
     use super::*;
     use crate::{
-        check::check_sources,
-        documents::Sources,
         routes::{Facts, Found, Model},
+        testing::{self, OPEN_GATEWAY},
     };
 
     /// A route to backends, each with a weight and the models it serves.
     fn snapshot(backends: &[(u32, &str)]) -> Snapshot {
-        let mut text = "\
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: edge}
-spec: {gatewayClassName: portcullis, listeners: [{name: http, port: 80, protocol: HTTP}]}
----
-apiVersion: portcullis.dev/v1alpha1
-kind: AccessPolicy
-metadata: {name: open}
-spec:
-  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]
-  authentication: {anonymous: {}}
----
+        let route = "\
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: chat}
@@ -144,8 +131,8 @@ spec:
   parentRefs: [{name: edge}]
   rules:
   - backendRefs:
-"
-        .to_owned();
+";
+        let mut text = format!("{OPEN_GATEWAY}{route}");
         for (index, (weight, _)) in backends.iter().enumerate() {
             let _ = writeln!(
                 text,
@@ -166,9 +153,7 @@ spec:
   endpoints: [{{address: 127.0.0.1, port: 1}}]"
             );
         }
-        let report = check_sources(&Sources::of_text("all.yaml", &text));
-        assert!(report.is_clean(), "{:?}", report.diagnostics);
-        report.snapshot
+        testing::snapshot(&text)
     }
 
     /// What a request for `named` is about.

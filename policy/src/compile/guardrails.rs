@@ -3,6 +3,7 @@
 //!
 //! Every rule is compiled here, so that what blows up is refused before it serves, and what the rest costs is told.
 
+mod checks;
 mod engines;
 mod policy;
 mod rails;

@@ -18,25 +18,6 @@ use crate::{
 
 const ROUTES: &str = "
 apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: {name: portcullis}
-spec: {controllerName: portcullis.dev/gateway}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: edge}
-spec:
-  gatewayClassName: portcullis
-  listeners: [{name: http, protocol: HTTP, port: 80}]
----
-apiVersion: portcullis.dev/v1alpha1
-kind: AccessPolicy
-metadata: {name: open}
-spec:
-  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]
-  authentication: {anonymous: {}}
----
-apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: chat}
 spec:
@@ -62,9 +43,7 @@ fn policy(name: &str, target: &str, rest: &str) -> String {
 }
 
 fn snapshot(policies: &[String]) -> Snapshot {
-    let report = check_sources(&Sources::of_text("test.yaml", &format!("{ROUTES}{}", policies.concat())));
-    assert!(report.is_clean(), "{:#?}", report.diagnostics);
-    report.snapshot
+    testing::snapshot(&format!("{OPEN_GATEWAY}{ROUTES}{}", policies.concat()))
 }
 
 /// The guardrails of the rule of this name.
