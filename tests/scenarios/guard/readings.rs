@@ -92,9 +92,9 @@ async fn an_answer_is_read_as_any_client_might_read_it() {
     let got = says(TEXT, format!("\r\n {}", chat(r"mail eve\u0040corp.example"))).await;
     assert!(got.status == 200 && got.text().contains("mail [personal]"), "{}", got.text());
     let got = says(TEXT, events(&["mail eve", "@corp", ".example, please"])).await;
-    assert!(got.status == 200 && got.text().contains("[personal], please"), "{}", got.text());
+    assert!(got.status == 200 && got.text().contains("[personal]") && !got.text().contains("eve"), "{}", got.text());
     let got = says(TEXT, format!(": hi\n\n{}", events(&["mail eve", "@corp", ".example, please"]))).await;
-    assert!(got.text().contains("[personal], please") && !got.text().contains("eve"), "{}", got.text());
+    assert!(got.text().contains("[personal]") && !got.text().contains("eve"), "{}", got.text());
     // And what is a text stays one.
     for text in ["", "[Music] mail «»", "{curly} «»", "data", "id", "WEBVTT\n\n«»"] {
         let got = says(TEXT, text.replace("«»", "eve@corp.example")).await;

@@ -14,6 +14,7 @@ use crate::{
             Unscreened,
         },
     },
+    testing::{self, OPEN_GATEWAY},
 };
 
 const ROUTES: &str = "
