@@ -507,7 +507,7 @@ pub(super) static RULES: &[Rule] = &[
         &["Use ⟨alnum:6⟩_«⟨alnum:29⟩_mmk» to sign in.", "- `⟨alnum:6⟩_«⟨alnum:29⟩_mmk»`"],
         &["use ⟨alnum:6⟩_⟨alnum:14⟩_mmk", "use ⟨alnum:6⟩_⟨repeat:x*29⟩_mmk", "use ⟨alnum:7⟩_⟨alnum:29⟩_mmk"],
     )
-    .context(Context::Other("six letters or digits and `_`", is_behind_account))
+    .context(Context::Other("six letters or digits and `_`", |last| last.ends_with(b"_"), is_behind_account))
     .edges(Edge::Open, Edge::Word),
     assigned(
         "HERE",

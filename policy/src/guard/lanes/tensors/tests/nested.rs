@@ -3,6 +3,7 @@
 use super::*;
 use crate::guard::{
     lanes::{
+        document::{Edit, Place, Screener},
         shape::Form,
         tensors::binary::{Written, rewrite},
     },
