@@ -18,6 +18,15 @@ pub(super) enum Begins {
 }
 
 impl Begins {
+    /// Of all of it. A bracket that nothing follows is broken JSON.
+    pub(super) fn of_whole(body: &[u8]) -> Self {
+        match Self::of(body) {
+            Self::Unclear if body.trim_ascii().ends_with(b"{") || body.trim_ascii().ends_with(b"[") => Self::Json,
+            Self::Unclear => Self::Text,
+            begins => begins,
+        }
+    }
+
     /// Of what has come of it.
     pub(super) fn of(bytes: &[u8]) -> Self {
         let mark = b"\xef\xbb\xbf";
@@ -77,5 +86,8 @@ mod tests {
         check(Begins::Text, &["a", "WEBVTT", "[Music]", "{curly}", "database", "data is", "Data: a", "1", "# HELP"]);
         check(Begins::Unclear, &["", "{", "[ ", "d", "data", "retry", "i"]);
         assert_eq!(Begins::of(b"\xef\xbb"), Begins::Unclear);
+        for (body, begins) in [("{ ", Begins::Json), (" [", Begins::Json), ("", Begins::Text), ("data", Begins::Text)] {
+            assert_eq!(Begins::of_whole(body.as_bytes()), begins, "{body:?}");
+        }
     }
 }

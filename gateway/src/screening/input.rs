@@ -339,7 +339,7 @@ pub(super) fn refusal(guardrails: &Guardrails, no: &No) -> Refusal {
 
 /// What a body is whose type not every backend looks at. `None`: it has two readings, as a form and as JSON.
 pub(super) fn by_its_beginning(kind: &Kind, api: Api, body: &[u8]) -> Option<Kind> {
-    if Begins::of(body) != Begins::Json {
+    if Begins::of_whole(body) != Begins::Json {
         return Some(kind.clone());
     }
     let is_escaped = || body.iter().any(|byte| matches!(byte, b'%' | b'+' | b'&'));

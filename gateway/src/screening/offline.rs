@@ -93,7 +93,7 @@ pub(crate) fn output(
     let kind = match Media::of(headers, shape) {
         Media::Document(kind) => kind,
         Media::Events => return Err("write an event stream as `stream`".to_owned()),
-        Media::Text if Begins::of(body) == Begins::Json => Kind::Json(shape),
+        Media::Text if Begins::of_whole(body) == Begins::Json => Kind::Json(shape),
         Media::Text => return Err("write an answer that is one text as `answer: TEXT`".to_owned()),
         _ if guardrails.unscreened == Unscreened::Pass => return Ok(passing(body)),
         _ => return Ok(unread("content_type", &Refusal::unscreenable_answer())),

@@ -104,11 +104,19 @@ async fn an_answer_is_read_as_any_client_might_read_it() {
         (&[("content-type", "application/json; charset=utf-7")][..], chat("mail eve+AEA-corp.example")),
         (&[("content-type", "text/event-stream; charset=utf-7")], events(&["eve+AEA-corp.example"])),
         (TEXT, format!("\u{feff}{}", chat(r"eve\u0040corp.example"))),
-        (TEXT, " ".repeat(5000) + &chat(r"eve\u0040corp.example")),
     ] {
         let got = says(headers, body).await;
         assert!(got.status == 502 && got.text().contains("unscreenable_answer"), "{headers:?}: {}", got.text());
     }
+}
+
+#[tokio::test]
+async fn blanks_hide_no_document() {
+    let body = " ".repeat(5000) + &chat(r"eve\u0040corp.example");
+    let (_origin, edge) = guarded("openai", GUARDS, move |_| Reply::Bytes(answer(200, TEXT, &body))).await;
+    // As much of it as comes at once is looked at; if that is nothing but blanks, nobody reads on.
+    let got = post(&edge, CHAT, r#"{"messages": []}"#).await;
+    assert!(!got.text().contains("u0040") && (got.status == 502 || got.text().contains("[personal]")), "{got:?}");
 }
 
 #[tokio::test]
