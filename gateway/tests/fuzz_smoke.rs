@@ -147,10 +147,27 @@ fn screened_event_streams_hold() {
 }
 
 #[test]
+fn requests_for_certificates_are_read_or_refused() {
+    drive("csr");
+}
+
+#[test]
+fn identities_are_read_or_refused() {
+    drive("svid");
+}
+
+#[test]
+fn bundles_are_read_or_refused() {
+    drive("bundle");
+}
+
+#[test]
 fn every_target_has_a_test_and_seeds() {
     let tested = [
+        "bundle",
         "canonical",
         "chunks",
+        "csr",
         "directory",
         "documents",
         "guard_document",
@@ -169,6 +186,7 @@ fn every_target_has_a_test_and_seeds() {
         "model",
         "proof",
         "sse",
+        "svid",
     ];
     assert_eq!(checks::TARGETS.map(|(name, _)| name), tested);
     for name in tested {

@@ -63,6 +63,8 @@ use portcullis_policy::{
 pub mod bodies;
 #[path = "checks/document.rs"]
 pub mod document;
+#[path = "checks/identities.rs"]
+pub mod identities;
 #[path = "checks/load.rs"]
 pub mod load;
 #[path = "checks/rules.rs"]
@@ -72,9 +74,11 @@ pub mod rules;
 pub type Check = fn(&[u8]);
 
 /// The targets, by the names of their folders of seeds.
-pub const TARGETS: [(&str, Check); 20] = [
+pub const TARGETS: [(&str, Check); 23] = [
+    ("bundle", identities::bundle),
     ("canonical", canonical),
     ("chunks", chunks),
+    ("csr", identities::csr),
     ("directory", entries),
     ("documents", documents),
     ("guard_document", document::guard_document),
@@ -93,6 +97,7 @@ pub const TARGETS: [(&str, Check); 20] = [
     ("model", model),
     ("proof", proof),
     ("sse", sse),
+    ("svid", identities::svid),
 ];
 
 /// Lines: target, `Host`, and perhaps `:authority`. A canonical form is a fixed point, and is what it says it is.
