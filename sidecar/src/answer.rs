@@ -22,6 +22,11 @@ use portcullis_dialects::{
 use portcullis_mesh::{
     connections::UpstreamBody,
     http::{Answer, BodyError},
+    load::{
+        LoadReport,
+        open_rca::Reports,
+        report::{BINARY_HEADER, HEADER},
+    },
 };
 
 use crate::{
@@ -36,6 +41,8 @@ pub enum AnswerBody {
     Full(Bytes),
     /// What the server sends, as it sends it. Dropping it cancels the server's work.
     Flow(Box<Flow>),
+    /// How the server is, again and again.
+    Reports(Reports),
 }
 
 /// An answer in progress.
@@ -73,7 +80,13 @@ pub fn flow(
     now: Instant,
 ) -> Answer<AnswerBody> {
     let (mut parts, body) = response.into_parts();
+    let of_server = LoadReport::from_headers(&parts.headers).and_then(Result::ok);
     clean_answer(&mut parts.headers);
+    if let Some(format) = record.report
+        && let Some(value) = record.worker.reporting.in_answer(of_server.as_ref(), format)
+    {
+        parts.headers.insert(HEADER, value);
+    }
     parts.headers.insert(X_REQUEST_ID, record.id.to_header_value());
     record.answered(parts.status, now);
     let events = watched.is_some() && body.size_hint().exact().is_none() && is_event_stream(&parts.headers);
@@ -94,6 +107,17 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     content_type.is_some_and(|name| name.eq_ignore_ascii_case(NAME)) && !headers.contains_key(CONTENT_ENCODING)
 }
 
+/// Of gRPC, the peer is told how the server is behind each answer: whoever does not know the field passes it over.
+fn finish_trailers(trailers: &mut HeaderMap, record: &Record) {
+    let of_server = LoadReport::from_headers(trailers).and_then(Result::ok);
+    clean_answer(trailers);
+    if record.dialect == Dialect::Grpc
+        && let Some(value) = record.worker.reporting.in_trailers(of_server.as_ref())
+    {
+        trailers.insert(BINARY_HEADER, value);
+    }
+}
+
 impl Flow {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(fault) = self.fault.take() {
@@ -110,7 +134,11 @@ impl Flow {
         match ready!(Pin::new(&mut *body).poll_frame(cx)) {
             Some(Ok(mut frame)) => {
                 let is_last = frame.is_trailers() || body.is_end_stream();
-                frame.trailers_mut().into_iter().for_each(clean_answer);
+                if let Some(trailers) = frame.trailers_mut() {
+                    finish_trailers(trailers, &self.record);
+                } else {
+                    self.record.came(Instant::now());
+                }
                 if let (Some(events), Some(chunk)) = (&mut self.events, frame.data_ref()) {
                     events.push(chunk);
                 }
@@ -176,12 +204,14 @@ impl Body for AnswerBody {
             AnswerBody::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             AnswerBody::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             AnswerBody::Flow(flow) => flow.poll_frame(cx),
+            AnswerBody::Reports(reports) => Pin::new(reports).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             AnswerBody::Full(bytes) => bytes.is_empty(),
+            AnswerBody::Reports(reports) => reports.is_end_stream(),
             AnswerBody::Flow(flow) => flow.fault.is_none() && flow.body.as_ref().is_none_or(Body::is_end_stream),
         }
     }
@@ -189,6 +219,7 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             AnswerBody::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            AnswerBody::Reports(reports) => reports.size_hint(),
             AnswerBody::Flow(flow) => flow.body.as_ref().map_or_else(SizeHint::new, Body::size_hint),
         }
     }

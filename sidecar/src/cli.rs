@@ -11,6 +11,8 @@ use portcullis_mesh::{
     workload::{FederatedBundle, WorkloadFiles},
 };
 
+use crate::report::EnginePage;
+
 /// The mTLS sidecar of one inference server.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis-sidecar", version, max_term_width = 120, after_help = EXAMPLES)]
@@ -59,6 +61,10 @@ pub struct RunArgs {
     /// The address of the admin pages. Keep it on loopback, or where probes alone come from: it has no authentication.
     #[arg(long, default_value = "127.0.0.1:9902")]
     pub admin: SocketAddr,
+    /// The server's own metrics page, on this machine: `http://127.0.0.1:18000/metrics`. Its queue and cache then stand in
+    /// load reports beside what is measured here.
+    #[arg(long, value_name = "URL")]
+    pub engine_metrics: Option<EnginePage>,
     /// Threads that carry requests.
     #[arg(long, default_value_t = 1)]
     pub workers: usize,

@@ -12,10 +12,13 @@ use portcullis_dialects::{
     hygiene,
     identifiers::RequestId,
     prompt::{self, Need},
-    receive::{Request, receive_relayed},
+    receive::{Line, Request, receive_relayed},
     refusal::{self, Dialect, Fault, Refusal},
 };
-use portcullis_mesh::http::{Answer, Arrival, Handler, HeadError};
+use portcullis_mesh::{
+    http::{Answer, Arrival, Handler, HeadError},
+    load::{Format, open_rca},
+};
 use portcullis_policy::{
     authorize::{WorkloadPermit, WorkloadRules},
     snapshot::Scheme,
@@ -43,8 +46,13 @@ async fn stages(connection: &Connection, arrival: Arrival, record: &mut Record) 
         model: model.map(String::into_boxed_str),
     };
     let permit = permit(&asked, &rules)?;
+    let format = Format::asked(&request.headers);
     hear(&permit, &mut request);
+    if *asked.path == *open_rca::PATH {
+        return Ok(tell_load(connection, &line, request).await);
+    }
     record.permitted(&permit, asked.model.as_deref());
+    record.report = format;
     forward(connection, &permit, asked, &line, &canonical, request, record).await
 }
 
@@ -54,6 +62,16 @@ fn permit(asked: &Asked, rules: &WorkloadRules) -> Result<WorkloadPermit, Refusa
         return Err(Refusal::permission_denied().detail("the peer is believed no longer").closing());
     }
     asked.permit(rules).map_err(|denial| Refusal::permission_denied().detail(denial.to_string()))
+}
+
+/// Answers a peer that watches how the server is; it never reaches the server.
+async fn tell_load(connection: &Connection, line: &Line, request: Request) -> Answer<AnswerBody> {
+    let (mut head, ()) = http::Request::new(()).into_parts();
+    head.method = line.method.clone();
+    head.uri = http::Uri::from_static(open_rca::PATH);
+    head.headers = request.headers;
+    let asked = http::Request::from_parts(head, request.body);
+    Answer::Response(connection.worker.reporting.open_rca.answer(asked).await.map(AnswerBody::Reports))
 }
 
 /// What the peer says of whom it calls for is dropped, unless it may say so.

@@ -72,6 +72,7 @@ pub async fn forward(
         connect: CONNECT_TIMEOUT,
         clocks: Clocks { first_byte: FIRST_BYTE_TIMEOUT, idle: IDLE_TIMEOUT },
     };
+    record.sent(Instant::now());
     let mut sent = home.send(&head, &mut body, attempt, &interim, |_| {}).await;
     if let (Err(AttemptError::Stale), Some(mut again)) = (&sent, replay) {
         attempt.fresh = true;

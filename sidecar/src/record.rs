@@ -1,16 +1,19 @@
 //! What is known of one exchange, from its first byte to its last.
 
-use std::{rc::Rc, time::Instant};
+use std::{fmt, rc::Rc, time::Instant};
 
 use http::StatusCode;
 use portcullis_dialects::{identifiers::RequestId, refusal::Dialect};
+use portcullis_mesh::load::{Flight, Format, Outcome, Priority};
 use portcullis_policy::{action::Action, authorize::WorkloadPermit};
 
 use crate::worker::Worker;
 
+/// What requests are measured under that name no model.
+const UNNAMED: &str = "";
+
 /// The record of one exchange. Closed exactly once: by the last byte of the answer, by a refusal, or by being dropped,
 /// which means that the peer went away.
-#[derive(Debug)]
 pub struct Record {
     /// The worker it runs on.
     pub worker: Rc<Worker>,
@@ -20,11 +23,21 @@ pub struct Record {
     pub id: RequestId,
     /// What its peer speaks.
     pub dialect: Dialect,
+    /// How the peer wants to be told how the server is, in the head of the answer.
+    pub report: Option<Format>,
     action: Option<Action>,
     model: Option<Box<str>>,
     status: Option<StatusCode>,
     answered: Option<Instant>,
+    /// Its clocks, where it asks for an answer of a model.
+    flight: Option<Flight>,
     open: bool,
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record").field("id", &self.id.as_str()).field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 /// How an exchange ended.
@@ -59,13 +72,39 @@ impl Record {
     /// Opens a record.
     pub fn new(worker: Rc<Worker>, started: Instant, id: RequestId, dialect: Dialect) -> Self {
         worker.metrics.begun();
-        Self { worker, started, id, dialect, action: None, model: None, status: None, answered: None, open: true }
+        Self {
+            worker,
+            started,
+            id,
+            dialect,
+            report: None,
+            action: None,
+            model: None,
+            status: None,
+            answered: None,
+            flight: None,
+            open: true,
+        }
     }
 
     /// What it does, and about which model, is known and allowed.
     pub fn permitted(&mut self, permit: &WorkloadPermit, model: Option<&str>) {
         self.action = Some(permit.action());
         self.model = model.map(Into::into);
+        if permit.action() == Action::Infer {
+            let label = self.worker.label(model.unwrap_or(UNNAMED));
+            self.flight = Some(self.worker.measuring.arrived(label, Priority::default(), self.started));
+        }
+    }
+
+    /// It is sent on to the server.
+    pub fn sent(&mut self, now: Instant) {
+        self.flight.iter_mut().for_each(|flight| flight.sent(now));
+    }
+
+    /// As much of the answer has come as comes at one time.
+    pub fn came(&mut self, now: Instant) {
+        self.flight.iter_mut().for_each(|flight| flight.token(now));
     }
 
     /// The head of the answer is known.
@@ -78,6 +117,9 @@ impl Record {
     pub fn close(&mut self, ending: Ending) {
         if std::mem::take(&mut self.open) {
             self.worker.metrics.ended(ending, self.started, self.answered);
+            if let Some(flight) = self.flight.take() {
+                flight.ended(self.outcome(ending), Instant::now());
+            }
             tracing::debug!(
                 request_id = self.id.as_str(),
                 action = self.action.map(Action::as_str),
@@ -91,6 +133,15 @@ impl Record {
         }
     }
 
+    fn outcome(&self, ending: Ending) -> Outcome {
+        let has_failed = self.status.is_none_or(|status| status.is_server_error());
+        match ending {
+            Ending::Cancelled => Outcome::Cancelled,
+            Ending::Complete if !has_failed => Outcome::Completed,
+            Ending::Complete | Ending::Broken | Ending::Refused => Outcome::Failed,
+        }
+    }
+
     /// The record itself; what stays behind is closed for good.
     #[must_use]
     pub fn hand_over(&mut self) -> Record {
@@ -100,10 +151,12 @@ impl Record {
             started: self.started,
             id: self.id.clone(),
             dialect: self.dialect,
+            report: self.report,
             action: self.action,
             model: self.model.take(),
             status: self.status,
             answered: self.answered,
+            flight: self.flight.take(),
             open,
         }
     }

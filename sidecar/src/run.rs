@@ -8,13 +8,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use futures_util::future::join_all;
 use portcullis_certs::SpiffeId;
 use portcullis_mesh::{
     listen::{BindError, ConnectionLimits, LimitSpec, bind, raise_open_files_limit},
+    load::{Measure, Phase},
     pages,
     telemetry::Catalogue,
     tls::mutual::Mutual,
@@ -38,7 +39,8 @@ use crate::{
     cli::RunArgs,
     connection::Inbound,
     metrics::MetricsSource,
-    worker::{self, Command, WorkerHandle},
+    report::{self, Reporting},
+    worker::{self, Command, Shared, WorkerHandle},
 };
 
 /// Connections of one source that may be in their handshake.
@@ -90,12 +92,24 @@ async fn control(arguments: &RunArgs) -> Result<ExitCode, RunError> {
         tracing::warn!(workload = %workload.id(), "no WorkloadPolicy names this workload: nobody may call it");
     }
     let tls = workload.inbound().map_err(|error| RunError::Internal(error.to_string()))?;
-    let metrics = MetricsSource::new(arguments.workers.max(1));
+    let count = arguments.workers.max(1);
+    let metrics = MetricsSource::new(count);
+    let (enter, phase) = watch::channel(Phase::Serving);
+    let reporting = Reporting::new(phase.clone());
+    let measure = Arc::new(Measure::new(count, Instant::now()));
+    tokio::spawn(report::keep(Arc::clone(&measure), reporting.clone(), arguments.engine_metrics.clone(), phase));
     let listener = TcpListener::bind(arguments.admin).await.map_err(|error| {
         RunError::Input(format!("cannot listen on `{}` for the admin pages: {error}", arguments.admin))
     })?;
     let admin = listener.local_addr()?;
-    let workers = workers(arguments, &tls, &rules, &metrics)?;
+    let admissions = ConnectionLimits::new(LimitSpec {
+        connections_max: arguments.connections_max,
+        handshakes_per_source_max: HANDSHAKES_PER_SOURCE_MAX,
+    });
+    Catalogue::show_connections(&metrics.registry, Arc::clone(&admissions));
+    show_load(&metrics, &reporting);
+    let shared = Shared { metrics: metrics.clone(), measure, reporting, admissions };
+    let workers = workers(arguments, &tls, &rules, &shared)?;
     let state = Arc::new(State {
         workload: Arc::clone(&workload),
         has_policy: AtomicBool::new(!rules.is_empty()),
@@ -128,9 +142,18 @@ async fn control(arguments: &RunArgs) -> Result<ExitCode, RunError> {
             Err(error) => tracing::error!(%error, "what was read is refused; what was in force stays"),
         }
     }
+    // Said in reports before readiness drops, so that nobody is sent here who would find the door closed.
+    enter.send_replace(Phase::Draining);
     state.is_draining.store(true, Relaxed);
     drain(workers, Duration::from_secs(arguments.grace)).await;
+    enter.send_replace(Phase::Stopped);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Adds how the server is to every page.
+fn show_load(metrics: &MetricsSource, reporting: &Reporting) {
+    let reporting = reporting.clone();
+    metrics.registry.collect(move |page| report::write(page, &reporting.told()));
 }
 
 /// Adds to every page until when this workload can prove who it is.
@@ -172,14 +195,9 @@ fn workers(
     arguments: &RunArgs,
     tls: &Mutual,
     rules: &Arc<WorkloadRules>,
-    metrics: &MetricsSource,
+    shared: &Shared,
 ) -> Result<Vec<WorkerHandle>, RunError> {
     let count = arguments.workers.max(1);
-    let admissions = ConnectionLimits::new(LimitSpec {
-        connections_max: arguments.connections_max,
-        handshakes_per_source_max: HANDSHAKES_PER_SOURCE_MAX,
-    });
-    Catalogue::show_connections(&metrics.registry, Arc::clone(&admissions));
     let mut sockets: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
     for port in &arguments.inbound {
         let bound = bind(port.listen, count)?;
@@ -190,8 +208,7 @@ fn workers(
             of_worker.push((inbound, socket));
         }
     }
-    let spawn =
-        |(index, inbound)| worker::spawn(index, inbound, Arc::clone(rules), metrics.clone(), Arc::clone(&admissions));
+    let spawn = |(index, inbound)| worker::spawn(index, inbound, Arc::clone(rules), shared.clone());
     Ok(sockets.into_iter().enumerate().map(spawn).collect::<Result<_, _>>()?)
 }
 

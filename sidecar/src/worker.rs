@@ -2,6 +2,8 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashMap,
+    fmt,
     future::poll_fn,
     rc::Rc,
     sync::Arc,
@@ -15,6 +17,7 @@ use portcullis_mesh::{
     drain::Drain,
     http::Limits,
     listen::{Afterwards, ConnectionLimits},
+    load::{Label, Measure, Measuring, measure::MEASURED_LABELS_MAX},
     random::Random,
     telemetry::{Gauge, watch_lag},
 };
@@ -28,13 +31,13 @@ use crate::{
     connection::{self, Inbound},
     metrics::{Metrics, MetricsSource},
     permission::{Open, RECHECK_INTERVAL},
+    report::Reporting,
 };
 
 /// How often idle connections are looked through.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What every exchange on one core shares.
-#[derive(Debug)]
 pub struct Worker {
     /// Connections to the server.
     pub connections: Connections,
@@ -46,12 +49,38 @@ pub struct Worker {
     pub admissions: Arc<ConnectionLimits>,
     /// Asks connections to finish.
     pub drain: Drain,
+    /// Where exchanges are measured.
+    pub measuring: Measuring,
+    /// What is told of the server.
+    pub reporting: Reporting,
+    measure: Arc<Measure>,
+    /// Labels that were looked up once.
+    labels: RefCell<HashMap<Box<str>, Label>>,
     /// What is judged again while it is open.
     pub open: Open,
     rules: RefCell<Rc<Arc<WorkloadRules>>>,
     random: Random,
     /// A moment, and the milliseconds from 1970 to it.
     wall: Cell<(Instant, u64)>,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Worker")
+    }
+}
+
+/// What every worker shares with the control thread.
+#[derive(Clone)]
+pub struct Shared {
+    /// Every metric.
+    pub metrics: MetricsSource,
+    /// Every measured exchange.
+    pub measure: Arc<Measure>,
+    /// What is told of the server.
+    pub reporting: Reporting,
+    /// How many connections are let in, on all workers together.
+    pub admissions: Arc<ConnectionLimits>,
 }
 
 /// What control work asks of a worker.
@@ -80,6 +109,19 @@ impl Worker {
         self.rules.borrow().clone()
     }
 
+    /// The label of a model. Looked up once: whoever sends ever new names is measured as `other`.
+    pub fn label(&self, model: &str) -> Label {
+        let mut labels = self.labels.borrow_mut();
+        if let Some(known) = labels.get(model) {
+            return *known;
+        }
+        let label = self.measure.label(model);
+        if labels.len() <= MEASURED_LABELS_MAX {
+            labels.insert(model.into(), label);
+        }
+        label
+    }
+
     /// Milliseconds from 1970 to `now`.
     pub fn unix_ms(&self, now: Instant) -> u64 {
         let (then, unix_ms) = self.wall.get();
@@ -100,9 +142,9 @@ pub fn spawn(
     index: usize,
     inbound: Vec<(Inbound, std::net::TcpListener)>,
     rules: Arc<WorkloadRules>,
-    metrics: MetricsSource,
-    admissions: Arc<ConnectionLimits>,
+    shared: Shared,
 ) -> std::io::Result<WorkerHandle> {
+    let Shared { metrics, measure, reporting, admissions } = shared;
     let lag = metrics.catalogue.loop_lag(index);
     let (commands, inbox) = mpsc::unbounded_channel();
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
@@ -114,9 +156,13 @@ pub fn spawn(
                 return;
             }
         };
-        let Some(of_worker) = metrics.for_worker(index) else { return };
+        let (Some(of_worker), Some(measuring)) = (metrics.for_worker(index), measure.worker(index)) else { return };
         let worker = Rc::new(Worker {
             metrics: of_worker,
+            measuring,
+            measure,
+            reporting,
+            labels: RefCell::default(),
             connections: Connections::default(),
             limits: Limits::default(),
             admissions,

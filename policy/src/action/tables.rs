@@ -173,6 +173,7 @@ static COMMON: &[Row] = &[
     Row(GET, "/docs", ReadMetadata),
     Row(GET, "/redoc", ReadMetadata),
     Row(GET, "/metrics", Metrics),
+    Row(POST, "/xds.service.orca.v3.OpenRcaService/StreamCoreMetrics", Metrics),
     Row(POST, "/invocations", Infer),
     Row(POST, "/tokenize", Infer),
     Row(POST, "/detokenize", Infer),

@@ -2,6 +2,7 @@
 
 mod inbound;
 mod operations;
+mod reports;
 mod streams;
 
 use std::net::SocketAddr;
