@@ -1,6 +1,6 @@
 //! Metrics, codes and flags that pages name exist, and none that exists is left out.
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use portcullis_tests::harness::{
     Documents, Gateway, Options, RawClient, binary, eventually, simulated_backend, simulator,
@@ -152,11 +152,14 @@ async fn every_metric_on_the_pages_is_one_of_the_gateway() {
     let code = read("mesh/src/telemetry/handles.rs")
         + &read("mesh/src/telemetry/catalogue.rs")
         + &read("gateway/src/metrics.rs");
+    // The sidecar's own: its pages are looked at in `mesh::operations`.
+    let sidecar = read("sidecar/src/metrics.rs") + &read("sidecar/src/report.rs");
     for (page, text) in pages() {
         for word in words(&text).iter().filter(|word| is_metric(word)) {
             let family = word.split('{').next().unwrap();
             let known = on_gateway.contains(family)
-                || rare.contains(&family) && code.contains(&format!("\"{}\"", family.trim_end_matches("_total")));
+                || rare.contains(&family) && code.contains(&format!("\"{}\"", family.trim_end_matches("_total")))
+                || sidecar.contains(&format!("\"{}\"", family.trim_end_matches("_total")));
             assert!(known, "{page} names `{word}`, which the gateway does not show:\n{on_gateway:#?}");
         }
     }
@@ -164,9 +167,9 @@ async fn every_metric_on_the_pages_is_one_of_the_gateway() {
 
 /// Whether a word in backticks is the name of a metric, and not that of a crate.
 fn is_metric(word: &str) -> bool {
+    const CRATES: [&str; 6] = ["mesh", "dialects", "gateway", "policy", "certs", "sidecar"];
     (word.starts_with("portcullis_") && !word.contains("::") && !word.contains('='))
-        && !["portcullis_mesh", "portcullis_dialects", "portcullis_gateway", "portcullis_policy", "portcullis_certs"]
-            .contains(&word)
+        && !CRATES.iter().any(|name| word == format!("portcullis_{name}"))
         || word.starts_with("process_")
 }
 
@@ -175,7 +178,7 @@ fn every_refusal_is_explained() {
     let explained: BTreeSet<String> =
         rows(&read("docs/troubleshooting.md")).iter().map(|row| word(row.first().unwrap()).to_owned()).collect();
     let mut codes = BTreeSet::new();
-    for file in files_below(&repository().join("gateway/src"), ".rs") {
+    for file in sources_that_refuse() {
         let text = fs::read_to_string(&file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
         if !file.ends_with("tests.rs") {
@@ -189,14 +192,21 @@ fn every_refusal_is_explained() {
     assert!(unknown.is_empty(), "docs/troubleshooting.md explains {unknown:?}, which nothing answers");
 }
 
+/// Both products, and what they share.
+fn sources_that_refuse() -> Vec<PathBuf> {
+    ["gateway/src", "dialects/src", "sidecar/src"]
+        .iter()
+        .flat_map(|source| files_below(&repository().join(source), ".rs"))
+        .collect()
+}
+
 /// A refusal that nothing answers would be explained to people who can never meet it.
 #[test]
 fn every_refusal_of_the_catalogue_is_answered_somewhere() {
-    let source = repository().join("gateway/src");
     let catalogue = read("dialects/src/refusal/catalogue.rs");
-    let stages: String = files_below(&source, ".rs")
+    let stages: String = sources_that_refuse()
         .iter()
-        .filter(|file| !file.starts_with(source.join("refusal")))
+        .filter(|file| !file.starts_with(repository().join("dialects/src/refusal")))
         .map(|file| fs::read_to_string(file).unwrap())
         .collect();
     let made: Vec<&str> = catalogue.split("    pub fn ").skip(1).filter_map(|rest| rest.split('(').next()).collect();
