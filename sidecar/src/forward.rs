@@ -36,7 +36,7 @@ pub const REPLAY_BYTES_MAX: u64 = 64 * 1024;
 /// How long the server may take to accept a connection. It is on the same machine.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the server may take until its answer begins: whoever asks has a clock of its own, and a shorter one.
-pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_mins(60);
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_hours(1);
 /// An answer whose length is known and at most this many bytes is not watched.
 pub const UNWATCHED_BYTES_MAX: u64 = 64 * 1024;
 /// The longest silence inside an answer.
@@ -97,11 +97,11 @@ fn goes_on(body: &UpstreamBody) -> bool {
 fn refuse(error: &AttemptError) -> Refusal {
     let refusal = match error {
         AttemptError::Dial(_) => Refusal::upstream_unreachable(),
-        AttemptError::Stale => Refusal::upstream_reset(),
         AttemptError::Send(SendError::RequestBody(error)) => return refuse_body(error),
         AttemptError::Send(SendError::TimedOut) => Refusal::upstream_timeout(),
         AttemptError::Send(SendError::Malformed(_) | SendError::UnexpectedUpgrade) => Refusal::upstream_protocol(),
-        AttemptError::Send(
+        AttemptError::Stale
+        | AttemptError::Send(
             SendError::ResetBeforeAnswer | SendError::Stream(_) | SendError::Refused | SendError::ResetInsideHead,
         ) => Refusal::upstream_reset(),
     };

@@ -97,7 +97,9 @@ impl Reporting {
 
     fn completed(&self, of_server: Option<&LoadReport>) -> LoadReport {
         let mut report = self.told.load().whole.clone();
-        of_server.into_iter().for_each(|said| report.complete(said));
+        if let Some(said) = of_server {
+            report.complete(said);
+        }
         report
     }
 }

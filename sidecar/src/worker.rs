@@ -58,11 +58,14 @@ pub struct Worker {
     labels: RefCell<HashMap<Box<str>, Label>>,
     /// What is judged again while it is open.
     pub open: Open,
-    rules: RefCell<Rc<Arc<WorkloadRules>>>,
+    rules: RefCell<Current>,
     random: Random,
     /// A moment, and the milliseconds from 1970 to it.
     wall: Cell<(Instant, u64)>,
 }
+
+/// The rules in force, counted on this core: an exchange that takes them touches no memory that other cores write.
+pub type Current = Rc<Arc<WorkloadRules>>;
 
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -105,7 +108,7 @@ pub struct WorkerHandle {
 
 impl Worker {
     /// The rules in force. An exchange asks once.
-    pub fn rules(&self) -> Rc<Arc<WorkloadRules>> {
+    pub fn rules(&self) -> Current {
         self.rules.borrow().clone()
     }
 

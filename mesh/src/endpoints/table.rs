@@ -120,7 +120,7 @@ impl Table {
         }
 
         let left = previous.iter().flat_map(|table| table.all());
-        let draining = left.filter(|e| e.in_flight() > 0 && !seen.contains(&e.key())).cloned().collect();
+        let draining = left.filter(|e| e.in_flight() > 0 && !seen.contains(e.key())).cloned().collect();
         Self {
             draining,
             resolved,

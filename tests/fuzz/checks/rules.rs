@@ -62,7 +62,7 @@ fn rule(line: &[u8]) -> Option<Rule> {
             b's' => rule.lead = Lead::Context(Arc::new(|before: &[u8]| before.last().is_none_or(|byte| *byte == b' '))),
             b'l' => rule.length_max = Some(6),
             b'e' => {
-                rule.check = Some(Arc::new(|bytes: &[u8]| bytes.iter().filter(|byte| *byte % 2 == 1).count() % 2 == 0))
+                rule.check = Some(Arc::new(|bytes: &[u8]| bytes.iter().filter(|byte| *byte % 2 == 1).count() % 2 == 0));
             }
             b'u' => rule.unicode = true,
             _ => {}

@@ -89,7 +89,7 @@ async fn what_is_told_of_tokens_of_what_is_masked_never_leaves() {
         let (_origin, edge) = guarded("openai", MASKS, move |_| Reply::Bytes(bytes.clone())).await;
         let got = post(&edge, path, ASK).await.text();
         assert!(!got.contains("eve") && !got.contains("@corp") && !got.contains("101,118,101"), "{path}: {got}");
-        assert!(got.contains("[personal]") && !got.contains("@"), "{path}: {got}");
+        assert!(got.contains("[personal]") && !got.contains('@'), "{path}: {got}");
         // Of completions, what is told goes whole with an event whose text is another.
         assert_eq!(got.contains("\"Write\""), path == CHAT, "{path}: {got}");
     }

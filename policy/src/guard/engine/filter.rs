@@ -128,7 +128,7 @@ impl Filter {
     /// Keeps the bytes that will be asked for.
     fn keep(&mut self, carried: &[u8], pushed: &[u8], carried_from: u64, pushed_from: u64) {
         let at = self.threads.at;
-        let seen = if self.engine.gates().gates.is_empty() { at } else { at.saturating_sub(CONTEXT_BYTES_MAX as u64) };
+        let seen = if self.engine.gates().all.is_empty() { at } else { at.saturating_sub(CONTEXT_BYTES_MAX as u64) };
         let from = self.threads.asks_from(&self.selection).min(seen).max(carried_from);
         self.tail.clear();
         let length = (at - from) as usize;

@@ -24,7 +24,7 @@ pub(super) const NONE: u16 = u16::MAX;
 
 /// The gates of rules.
 pub(super) struct Gates {
-    pub(super) gates: Vec<Gate>,
+    pub(super) all: Vec<Gate>,
     /// The gate of each rule.
     pub(super) of: Vec<u16>,
     /// Which of them may be open, at a glance.
@@ -48,8 +48,7 @@ impl Gates {
         rules: &mut Vec<u32>,
     ) {
         for place in which {
-            let Some(gate) = self.gates.get(usize::from(*place)).filter(|_| bit(usize::from(*place)) & ajar != 0)
-            else {
+            let Some(gate) = self.all.get(usize::from(*place)).filter(|_| bit(usize::from(*place)) & ajar != 0) else {
                 continue;
             };
             if gate.rules.len() > 1 {
@@ -86,7 +85,7 @@ pub(super) fn gates(rules: &[Rule]) -> Gates {
         of.push(place as u16);
     }
     let ajar = Ajar::of(&gates);
-    Gates { gates, of, ajar }
+    Gates { all: gates, of, ajar }
 }
 
 impl Decides {

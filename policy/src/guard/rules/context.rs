@@ -96,13 +96,13 @@ const VALUE_NAMES: [&str; 14] = [
 /// Whether a value may stand right behind these, the last two bytes.
 fn may_precede_value(last: &[u8]) -> bool {
     match last {
-        [.., b'=' | b'@' | b'/'] => true,
+        [.., b'=' | b'@' | b'/']
+        | [b'"' | b'\'' | b'`' | b'\\' | b'=' | b':' | b'(' | b'[' | b'{' | b',' | b'>', b'"' | b'\'' | b'`' | b'\\'] => {
+            true
+        }
         // A word of those names may end here, or a blank before this one hides what does.
         [letter, b' ' | b'\t'] => {
             letter.is_ascii_whitespace() || *letter == b'=' || ends_a_name(*letter) || may_precede_assigned(last)
-        }
-        [b'"' | b'\'' | b'`' | b'\\' | b'=' | b':' | b'(' | b'[' | b'{' | b',' | b'>', b'"' | b'\'' | b'`' | b'\\'] => {
-            true
         }
         [blank, b'"' | b'\'' | b'`' | b'\\'] => blank.is_ascii_whitespace() || may_precede_assigned(last),
         _ => may_precede_assigned(last),
