@@ -8,6 +8,7 @@ mod distinguished_name;
 mod facts;
 mod files;
 mod identity;
+mod inspection;
 mod pem;
 mod provider;
 pub mod renewal;
@@ -28,7 +29,8 @@ pub use bundle::{
 };
 pub use facts::{ChainFacts, FactsError};
 pub use identity::{Identity, ReplaceError, mesh_client_config, mesh_server_config};
+pub use inspection::Inspection;
 pub use pem::{CertifiedPair, PemError, parse_chain, parse_key, parse_pair};
 pub use provider::crypto_provider;
 pub use spiffe_id::{SpiffeId, SpiffeIdError, TrustDomain};
-pub use svid::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX, Svid, SvidError, SvidFault};
+pub use svid::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX, Svid, SvidError, SvidFault, judge_svid};

@@ -76,6 +76,19 @@ pub fn parse_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
     }
 }
 
+/// A key in PEM, in the form that it has. A secret.
+pub(crate) fn key_pem(key: &PrivateKeyDer<'_>) -> String {
+    let tag = match key {
+        PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
+        PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
+        _ => "PRIVATE KEY",
+    };
+    ::pem::encode_config(
+        &::pem::Pem::new(tag, key.secret_der()),
+        ::pem::EncodeConfig::new().set_line_ending(::pem::LineEnding::LF),
+    )
+}
+
 /// A chain and its key, checked against each other.
 pub fn parse_pair(chain: &[u8], key: &[u8]) -> Result<CertifiedPair, PemError> {
     CertifiedPair::new(parse_chain(chain)?, parse_key(key)?)

@@ -15,7 +15,7 @@ use x509_parser::{
 
 use crate::{
     CertifiedPair, FactsError, PemError, SpiffeId, SpiffeIdError, authority::pem_of, facts::system_time, parse_chain,
-    parse_key,
+    parse_key, pem::key_pem,
 };
 
 /// The most certificates of a chain, leaf included: an authority, perhaps a company's, and room for one change of each.
@@ -153,6 +153,11 @@ impl Svid {
         self.pair.key()
     }
 
+    /// The key in PEM (PKCS#8 where it was made here). A secret.
+    pub fn key_pem(&self) -> String {
+        key_pem(self.key())
+    }
+
     /// The pair as rustls signs with it.
     pub fn certified_key(&self) -> &Arc<CertifiedKey> {
         &self.certified
@@ -182,6 +187,13 @@ impl fmt::Debug for Svid {
             .field("not_after", &self.not_after())
             .finish_non_exhaustive()
     }
+}
+
+/// Whom a chain, leaf first, would be an SVID of. Whether anybody trusts it, and its dates, are not asked here.
+pub fn judge_svid(chain: &[CertificateDer<'_>]) -> Result<SpiffeId, SvidError> {
+    bound(chain)?;
+    let leaf = leaf_of(chain.first().ok_or(PemError::Certificate(FactsError::Empty))?)?;
+    Ok(leaf.id)
 }
 
 /// Refuses a chain that is longer or larger than any that makes sense.

@@ -21,6 +21,7 @@ use rustls_pki_types::CertificateDer;
 use crate::{PemError, TrustDomain, files};
 use local::NAMES_MAX;
 pub use local::{LocalAuthority, SERVER_CERTIFICATE_LIFE};
+pub(crate) use request::modulus_bits;
 pub use request::{REQUEST_BYTES_MAX, RequestFault, SigningRequest};
 pub use roots::{AUTHORITY_LIFE, Lifetimes, PROPAGATION, RootStanding, RootState, SVID_LIFE, SVID_LIFE_MAX, Step};
 pub use svid::{IssueError, Issued, REVOKED_MAX, SvidAuthority};

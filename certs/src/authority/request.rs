@@ -3,8 +3,11 @@
 //! Who it is has been attested elsewhere. A request that says more than a key, a name above all, either says what is known
 //! already or is refused: a CA that copies from requests is one bug away from certifying what a stranger wrote.
 
-use rcgen::SubjectPublicKeyInfo;
-use rustls_pki_types::{CertificateSigningRequestDer, SignatureVerificationAlgorithm, pem::PemObject as _};
+use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256, SubjectPublicKeyInfo};
+use rustls_pki_types::{
+    CertificateSigningRequestDer, PrivateKeyDer, PrivatePkcs8KeyDer, SignatureVerificationAlgorithm,
+    pem::PemObject as _,
+};
 use webpki::aws_lc_rs as algorithms;
 use x509_parser::{
     certification_request::X509CertificationRequest,
@@ -15,6 +18,7 @@ use x509_parser::{
     x509::{SubjectPublicKeyInfo as ParsedKey, X509Name, X509Version},
 };
 
+use super::AuthorityError;
 use crate::SpiffeId;
 
 /// The largest request, in bytes, PEM or DER. With an RSA key of 8192 bits it has 3 KiB.
@@ -134,6 +138,16 @@ impl SigningRequest {
         Ok(Self { key, key_der, uri })
     }
 
+    /// A key (P-256) that nobody had before, and the request that it be certified.
+    pub fn with_new_key() -> Result<(Self, PrivateKeyDer<'static>), AuthorityError> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        let request = Self::parse(params.serialize_request(&key)?.der())
+            .map_err(|fault| AuthorityError::Unusable(fault.to_string()))?;
+        Ok((request, PrivatePkcs8KeyDer::from(key.serialize_der()).into()))
+    }
+
     /// Whom it says it is for, where it says anything; to be compared with what is attested.
     pub fn uri(&self) -> Option<&str> {
         self.uri.as_deref()
@@ -212,7 +226,7 @@ fn refuse_key(key: &ParsedKey<'_>) -> Result<(), RequestFault> {
 }
 
 /// How many bits a big-endian number has.
-fn modulus_bits(number: &[u8]) -> usize {
+pub(crate) fn modulus_bits(number: &[u8]) -> usize {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     let significant = number.get(zeros..).unwrap_or_default();
     let leading = significant.first().map_or(0, |byte| byte.leading_zeros() as usize);

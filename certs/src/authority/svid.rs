@@ -9,10 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use rcgen::{
-    CertificateParams, CertificateRevocationListParams, DistinguishedName, KeyIdMethod, KeyPair, RevokedCertParams,
-    SerialNumber,
-};
+use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams, SerialNumber};
 use rustls_pki_types::CertificateDer;
 
 use super::{
@@ -307,10 +304,7 @@ impl std::fmt::Debug for SvidAuthority {
 /// Whether peers who believe the bundle would believe what is signed: asked with a certificate for nobody.
 fn prove(domain: &TrustDomain, found: &Found, now: SystemTime) -> Result<(), AuthorityError> {
     let unusable = |reason: &dyn std::fmt::Display| AuthorityError::Unusable(reason.to_string());
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::default();
-    params.distinguished_name = DistinguishedName::new();
-    let request = SigningRequest::parse(params.serialize_request(&key)?.der()).map_err(|e| unusable(&e))?;
+    let (request, _) = SigningRequest::with_new_key()?;
     let nobody: SpiffeId = format!("{}/probe", domain.id()).parse().map_err(|e| unusable(&e))?;
     let (chain, _) = found.signer.sign(&request, &nobody, now, now + Duration::from_mins(1))?;
     let bundles = TrustBundles::new([found.lasting.clone()]).map_err(|e| unusable(&e))?;
