@@ -1,5 +1,7 @@
 //! The command line: what may be said, and nothing of what it does.
 
+mod certs;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{
@@ -9,6 +11,7 @@ use clap::{
 use portcullis_mesh::workload::{FederatedBundle, WorkloadFiles};
 use portcullis_policy::{documents::formats, guard::screen::Speaker};
 
+pub use self::certs::{CertsArgs, CertsCommand, InitArgs, InspectArgs, IssueArgs};
 use crate::{limits::Limit, logging::LogFormat};
 
 /// A secure ingress gateway for AI inference.
@@ -48,6 +51,8 @@ pub enum Command {
     Guard(GuardArgs),
     /// Make, list, revoke and rotate API keys.
     Keys(KeysArgs),
+    /// Be the certificate authority of one machine: issue identities to workloads, and look at certificates.
+    Certs(CertsArgs),
     /// Run the PolicyTest documents of a folder against the documents beside them.
     Test(TestArgs),
     /// Say who gains and who loses by a change of documents: complete, with a request that shows each.

@@ -36,10 +36,10 @@ use crate::{
     run::RunError,
 };
 
-/// How long to wait for another `portcullis keys` that edits the same file.
+/// How long to wait for another `portcullis keys` or `portcullis certs` that edits the same files.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often to look whether it has finished.
-const LOCK_LOOK_INTERVAL: Duration = Duration::from_millis(20);
+pub(crate) const LOCK_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Bytes of a pepper that is made here.
 const PEPPER_BYTES: usize = 32;
 /// The longest name of an owner, a group or a scope, and the longest note, in bytes.

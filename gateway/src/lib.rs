@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod answer;
 pub mod authenticate;
+pub mod certs;
 pub mod cli;
 pub mod connection;
 pub mod demo;

@@ -7,6 +7,7 @@ use std::{
 
 use clap::Parser;
 use portcullis_gateway::{
+    certs::certs,
     cli::{CheckArgs, CheckFormat, Cli, Command, GuardArgs, GuardCommand, RunArgs, SchemaArgs},
     demo::demo,
     diff::diff,
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Diff(arguments) => diff(&arguments),
         Command::Guard(GuardArgs { command: GuardCommand::Explain(arguments) }) => guard_explain(&arguments),
         Command::Keys(arguments) => keys(&arguments),
+        Command::Certs(arguments) => certs(&arguments),
         Command::Schema(arguments) => Ok(print_schema(&arguments)),
     };
     outcome.unwrap_or_else(|error| {

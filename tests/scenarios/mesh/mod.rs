@@ -1,5 +1,6 @@
 //! Behind the edge: sidecars beside servers, and who may call them.
 
+mod certs;
 mod inbound;
 mod operations;
 mod reports;

@@ -1,6 +1,12 @@
 //! The real `portcullis-sidecar` beside a small server.
 
-use std::{fs, net::SocketAddr, process::Stdio, sync::Arc};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -54,13 +60,29 @@ impl Sidecar {
     ) -> Self {
         let folder = Arc::new(TempDir::new().unwrap());
         write_identity(&folder, identity, bundle_pem);
-        fs::write(folder.path().join("policy.yaml"), documents).unwrap();
-        let file = |name: &str| folder.path().join(name);
+        let files = ["svid.pem", "svid.key", "bundle.pem"].map(|name| folder.path().join(name));
+        Self::launch(folder, files, documents, server, arguments).await
+    }
+
+    /// The same with the files of another folder, as cert-manager names them.
+    pub async fn start_from(certificates: &Path, documents: &str, server: SocketAddr) -> Self {
+        let files = ["tls.crt", "tls.key", "ca.crt"].map(|name| certificates.join(name));
+        Self::launch(Arc::new(TempDir::new().unwrap()), files, documents, server, &[]).await
+    }
+
+    async fn launch(
+        folder: Arc<TempDir>,
+        [certificate, key, bundle]: [PathBuf; 3],
+        documents: &str,
+        server: SocketAddr,
+        arguments: &[&str],
+    ) -> Self {
+        let policy = folder.path().join("policy.yaml");
+        fs::write(&policy, documents).unwrap();
         let mut command = Command::new(binary("portcullis-sidecar"));
-        command.arg("run").arg("--config").arg(file("policy.yaml"));
+        command.arg("run").arg("--config").arg(policy);
         command.args(["--inbound", &format!("127.0.0.1:0={server}"), "--log-format", "json", "--admin", "127.0.0.1:0"]);
-        command.arg("--certificate").arg(file("svid.pem")).arg("--key").arg(file("svid.key"));
-        command.arg("--bundle").arg(file("bundle.pem")).args(arguments);
+        command.arg("--certificate").arg(certificate).arg("--key").arg(key).arg("--bundle").arg(bundle).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("the sidecar can be started");
         let log = Log::follow(BufReader::new(child.stderr.take().unwrap()));
