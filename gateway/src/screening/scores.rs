@@ -17,8 +17,6 @@ use super::{Tally, Way, content::Content};
 const BY_SCORE: &str = "prompt-injection";
 /// Of a text in doubt that the second opinion is against, or that nobody could judge.
 const BY_EMBEDDING: &str = "prompt-injection-embedding";
-/// Why nobody judged a text in doubt: so many others were.
-const TOO_MANY: &str = "too_many";
 
 /// What came of scoring a document.
 #[derive(Debug, Default)]
@@ -98,7 +96,8 @@ impl Scoring<'_> {
         {
             scored.doubted += 1;
             let opinion = if scored.doubted > EMBEDDED_TEXTS_MAX {
-                Err(TOO_MANY)
+                // Why nobody judged it: so many others were in doubt.
+                Err("too_many")
             } else {
                 second.model.score(text, source, now + second.timeout).map_err(NotEmbedded::as_str)
             };
