@@ -1,17 +1,27 @@
 //! Who gets in at a sidecar, and what for.
 
-use std::sync::Arc;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
 
 use portcullis_tests::harness::{
-    Gateway, Options, Origin, RawClient, Sidecar, Signal, Tls, eventually,
+    Gateway, H2Client, H2Options, H2Origin, H2Reply, Options, Origin, RawClient, Sidecar, Signal, Tls, eventually,
     pki::{Authority, Identity},
     write_identity,
 };
 use rustls::version::TLS12;
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
 
 use super::{EDGE, LLAMA, POLICY, STRANGER, backend};
-use crate::texts;
+use crate::{edge::request, texts};
 
 const CHAT: &str = "POST /v1/chat/completions HTTP/1.1\r\nhost: llama\r\ncontent-type: application/json\r\n\
                     content-length: 13\r\nx-forwarded-for: 192.0.2.7\r\n\r\n{\"model\":\"m\"}";
@@ -112,32 +122,104 @@ async fn the_gateway_reaches_a_sidecar_that_proves_who_it_is_and_no_other() {
     let beside = Beside::start(POLICY).await;
     let folder = Arc::new(TempDir::new().unwrap());
     write_identity(&folder, &beside.authority.workload(EDGE), &beside.authority.pem);
-    let file = |name: &str| folder.path().join(name).display().to_string();
-    let arguments = [
-        "--mesh-certificate",
-        &file("svid.pem"),
-        "--mesh-key",
-        &file("svid.key"),
-        "--mesh-bundle",
-        &file("bundle.pem"),
-    ];
     let documents = |identity| {
         texts::PLAIN_GATEWAY.to_owned()
             + &backend(beside.sidecar.inbound(), identity)
             + &texts::inference_route("/", "llama", "")
     };
-    let options = Options {
-        arguments: arguments.map(str::to_owned).to_vec(),
-        folder: Some(Arc::clone(&folder)),
-        ..Options::default()
-    };
-    let gateway = Gateway::start(&documents(LLAMA).into(), options).await;
+    let gateway = Gateway::start(&documents(LLAMA).into(), of_workload(&folder)).await;
     let mut client = RawClient::connect(gateway.addr("default/edge", 80).await).await;
     assert_eq!(client.exchange(CHAT).await.status, 200);
     assert_eq!(beside.origin.seen().len(), 1);
     gateway.rewrite(&documents(STRANGER).into()).await;
     assert_eq!(client.exchange(CHAT).await.status, 503, "who answers is not who must answer there");
     assert_eq!(beside.origin.seen().len(), 1);
+}
+
+/// Passes bytes on between the gateway and a sidecar, and keeps them.
+async fn tapped(sidecar: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&heard);
+    tokio::spawn(async move {
+        while let Ok((from, _)) = listener.accept().await {
+            let to = TcpStream::connect(sidecar).await.unwrap();
+            let ((from_reads, from_writes), (to_reads, to_writes)) = (from.into_split(), to.into_split());
+            tokio::spawn(carry(from_reads, to_writes, Arc::clone(&kept)));
+            tokio::spawn(carry(to_reads, from_writes, Arc::clone(&kept)));
+        }
+    });
+    (address, heard)
+}
+
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, heard: Arc<Mutex<Vec<u8>>>) {
+    let mut buffer = [0; 4096];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        heard.lock().unwrap().extend_from_slice(&buffer[..read]);
+        if to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_between_gateway_and_sidecar_reads_what_is_said() {
+    const SAID: &str = "the-secret-of-the-gate";
+    let beside = Beside::start(POLICY).await;
+    let (tap, heard) = tapped(beside.sidecar.inbound()).await;
+    let folder = Arc::new(TempDir::new().unwrap());
+    write_identity(&folder, &beside.authority.workload(EDGE), &beside.authority.pem);
+    let documents = texts::PLAIN_GATEWAY.to_owned() + &backend(tap, LLAMA) + &texts::inference_route("/", "llama", "");
+    let gateway = Gateway::start(&documents.into(), of_workload(&folder)).await;
+    let mut client = RawClient::connect(gateway.addr("default/edge", 80).await).await;
+    let body = format!("{{\"model\":\"m\",\"prompt\":\"{SAID}\"}}");
+    let request = request("POST", "llama", "/v1/completions", "content-type: application/json\r\n", &body);
+    assert_eq!(client.exchange(request).await.status, 200);
+    let has = |bytes: &[u8]| bytes.windows(SAID.len()).any(|window| window == SAID.as_bytes());
+    assert!(has(&beside.origin.seen()[0].body), "the server was told");
+    let heard = heard.lock().unwrap();
+    assert!(heard.len() > 1000 && !has(&heard), "{} bytes were heard", heard.len());
+}
+
+/// How a gateway is started that has the identity in this folder.
+fn of_workload(folder: &Arc<TempDir>) -> Options {
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let files = [("--mesh-certificate", "svid.pem"), ("--mesh-key", "svid.key"), ("--mesh-bundle", "bundle.pem")];
+    let arguments = files.iter().flat_map(|(flag, name)| [(*flag).to_owned(), file(name)]).collect();
+    Options { arguments, folder: Some(Arc::clone(folder)), ..Options::default() }
+}
+
+#[tokio::test]
+async fn grpc_goes_through_with_its_trailers_and_a_report() {
+    let (authority, origin) = (
+        Authority::new("corp"),
+        H2Origin::start(H2Options::default(), |_| {
+            let mut trailers = http::HeaderMap::new();
+            trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
+            let answer = http::Response::builder().header("content-type", "application/grpc");
+            H2Reply::Answer(answer.body(bytes::Bytes::from_static(&[0, 0, 0, 0, 0])).unwrap(), Some(trailers))
+        })
+        .await,
+    );
+    let policy = POLICY
+        .replace("protocol: openai", "protocol: kserve-v2")
+        .replace("[infer, list-models]", "[infer, read-metadata]");
+    let sidecar = Sidecar::start(&authority, LLAMA, &policy, origin.address()).await;
+    let tls = Tls::new().server_name("llama").identity(&authority.workload(EDGE));
+    let client = H2Client::connect_tls(sidecar.inbound(), &tls).await.unwrap();
+    let ask = || {
+        let request = http::Request::post("https://llama/inference.GRPCInferenceService/ServerLive");
+        let request = request.header("content-type", "application/grpc").header("te", "trailers");
+        client.send(request.body(bytes::Bytes::from_static(&[0, 0, 0, 0, 0])).unwrap())
+    };
+    let told = async || {
+        let answer = ask().await.unwrap();
+        let trailers = answer.trailers.expect("trailers");
+        assert_eq!(trailers["grpc-status"], "0");
+        trailers.contains_key("endpoint-load-metrics-bin")
+    };
+    eventually("a report stands in the trailers", told).await;
 }
 
 #[tokio::test]
