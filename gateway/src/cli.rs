@@ -32,6 +32,8 @@ Examples:
   portcullis diff /etc/portcullis proposed     who gains and who loses
   portcullis explain --config /etc/portcullis POST https://llm.corp.example/v1/chat/completions \
     --model llama-3.1-8b --as alice --group ml-engineers --provider directory
+  portcullis certs issue ca spiffe://corp.example/ns/edge/sa/portcullis --out edge
+                                               an identity among workloads, of an authority of your own
   portcullis guard explain 'mail ada@corp.example'   what guardrails find in a text, and what is held meanwhile
 
 Exit codes: 0 success, 1 your documents or input, 2 usage, 70 ours.";

@@ -1,7 +1,8 @@
 //! An identity as files: `tls.crt`, `tls.key` and `ca.crt`, replaced together.
 //!
 //! As Kubernetes does it: the three names are links into `..data`, itself a link to a folder that holds one issue. Swapping that
-//! one link replaces all of them, so neither a reader nor a crash ever sees a key beside the certificate of another.
+//! one link replaces all of them, so a crash never leaves a key beside the certificate of another. A reader who opens one file
+//! before and one after sees that they do not belong together, and reads again.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},

@@ -59,7 +59,8 @@ Example:
   portcullis certs issue ca spiffe://corp.example/ns/inference/sa/llama --out /certs --lifetime 12h
   portcullis-sidecar run … --certificate /certs/tls.crt --key /certs/tls.key --bundle /certs/ca.crt
 
-Whoever reads the files finds the old ones or the new ones, and never a key beside the certificate of another.")]
+The three files are replaced in one step: a crash leaves the old ones or the new ones, and programs that watch them
+read all of them again.")]
 pub struct IssueArgs {
     /// The authority's folder, made by `certs init`.
     #[arg(value_name = "DIR")]
