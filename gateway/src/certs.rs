@@ -11,7 +11,7 @@ use std::{
     path::Path,
     process::ExitCode,
     thread,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use portcullis_certs::{
@@ -79,18 +79,37 @@ fn issue(arguments: &IssueArgs, now: SystemTime) -> Result<(), RunError> {
     }
     // Held until the files are in place, so that two who issue at once do not mix theirs.
     let authority = open(directory, &TrustDomain::of(id), now)?;
-    folder::refuse_another(out, id)?;
-    let svid = certify(&authority, arguments, now)?;
-    folder::install(out, &svid, &authority.bundle())?;
-    eprintln!("`{id}` is good until {}: {}", timestamp::print(svid.not_after()), out.join("tls.crt").display());
+    let good_until = certify_into(&authority, directory, id, lifetime.0, out, now)?;
+    eprintln!("`{id}` is good until {}: {}", timestamp::print(good_until), out.join("tls.crt").display());
     Ok(())
 }
 
-fn certify(authority: &SvidAuthority, arguments: &IssueArgs, now: SystemTime) -> Result<Svid, RunError> {
-    let (request, key) = SigningRequest::with_new_key().map_err(|error| refused(&arguments.directory, error))?;
-    let issued = authority.issue(&request, &arguments.id, Some(arguments.lifetime.0), now);
+/// Certifies `id` by the authority in `directory`, and leaves what its holder needs in `out`. Gives until when it is good.
+pub fn certify_into(
+    authority: &SvidAuthority,
+    directory: &Path,
+    id: &SpiffeId,
+    lifetime: Duration,
+    out: &Path,
+    now: SystemTime,
+) -> Result<SystemTime, RunError> {
+    folder::refuse_another(out, id)?;
+    let svid = certify(authority, directory, id, lifetime, now)?;
+    folder::install(out, &svid, &authority.bundle())?;
+    Ok(svid.not_after())
+}
+
+fn certify(
+    authority: &SvidAuthority,
+    directory: &Path,
+    id: &SpiffeId,
+    lifetime: Duration,
+    now: SystemTime,
+) -> Result<Svid, RunError> {
+    let (request, key) = SigningRequest::with_new_key().map_err(|error| refused(directory, error))?;
+    let issued = authority.issue(&request, id, Some(lifetime), now);
     let issued = issued.map_err(|error| match error {
-        IssueError::Authority(error) => refused(&arguments.directory, error),
+        IssueError::Authority(error) => refused(directory, error),
         IssueError::Foreign { id, domain } => input(format!("{}; {}", not_ours(&id, &domain), example(&domain))),
         other => input(other.to_string()),
     })?;
@@ -103,7 +122,7 @@ fn is_authority(directory: &Path) -> bool {
 }
 
 /// Opens an authority, and takes the steps of its rotation that are due. Waits for others who do the same.
-fn open(directory: &Path, domain: &TrustDomain, now: SystemTime) -> Result<SvidAuthority, RunError> {
+pub fn open(directory: &Path, domain: &TrustDomain, now: SystemTime) -> Result<SvidAuthority, RunError> {
     let begun = Instant::now();
     loop {
         match SvidAuthority::open_or_create(directory, domain, Lifetimes::default(), now) {

@@ -1,7 +1,10 @@
 //! `portcullis demo`: everything on loopback with nothing installed.
 //!
 //! The demo writes documents to a folder, makes an API key and a JWT, starts simulated inference servers in this process,
-//! runs the real gateway on those documents, and prints what to try. Only the servers are simulated.
+//! puts a real sidecar beside each, runs the real gateway on those documents, and prints what to try. Only the servers are
+//! simulated.
+
+mod sidecars;
 
 use std::{
     fmt::Write as _,
@@ -18,6 +21,7 @@ use clap::Parser;
 use portcullis_simulator::{Config, Flavour, Profile, Simulator};
 use serde_json::json;
 
+use self::sidecars::Mesh;
 use crate::{
     cli::{Bind, CreateKeyArgs, DemoArgs, KeyFiles, RunArgs},
     keys::create_key,
@@ -35,6 +39,8 @@ const DOCUMENT_PORT: u16 = 8443;
 const JWT_LIFETIME: Duration = Duration::from_hours(12);
 /// The demo's Gateway, in the namespace that documents are in when they name none.
 const DOCUMENTS: &str = include_str!("demo.yaml");
+/// Who may call the demo's servers.
+const WORKLOADS: &str = include_str!("demo/workloads.yaml");
 
 /// What `portcullis run` does where the demo has no wish of its own.
 #[derive(Debug, Parser)]
@@ -52,10 +58,14 @@ pub fn demo(arguments: &DemoArgs) -> Result<ExitCode, RunError> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("simulator").enable_all().build()?;
     let servers = runtime.block_on(servers())?;
+    let mesh = Mesh::new(&folder.state(), SystemTime::now())?;
     let port = if arguments.listen.port() == 0 { DOCUMENT_PORT } else { arguments.listen.port() };
     let credentials = Credentials::make(&folder, SystemTime::now())?;
     let issuer_keys = serde_json::Value::from(credentials.issuer_keys.display().to_string()).to_string();
-    folder.write("demo.yaml", &documents(port, &servers).replace("${ISSUER_KEYS}", &issuer_keys))?;
+    folder.write("workloads.yaml", WORKLOADS)?;
+    let beside = servers.sidecars(&mesh, &folder.config().join("workloads.yaml"))?;
+    folder.write("demo.yaml", &documents(port, &beside).replace("${ISSUER_KEYS}", &issuer_keys))?;
+    let [certificate, key, bundle] = mesh.issue("gateway")?;
 
     let Defaults { run: defaults } = Defaults::parse_from(["demo", "--config", "."]);
     let gateway = RunArgs {
@@ -64,6 +74,9 @@ pub fn demo(arguments: &DemoArgs) -> Result<ExitCode, RunError> {
         admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         bind: vec![Bind { gateway: None, port, address: arguments.listen }],
         drain_seconds: DRAIN_SECONDS,
+        mesh_certificate: Some(certificate),
+        mesh_key: Some(key),
+        mesh_bundle: Some(bundle),
         ..defaults
     };
     run(gateway, |state, admin| {
@@ -143,6 +156,23 @@ struct Servers {
     tensors: Simulator,
 }
 
+/// Where the sidecars of the servers take peers.
+struct Beside {
+    small: SocketAddr,
+    large: SocketAddr,
+    tensors: SocketAddr,
+}
+
+impl Servers {
+    fn sidecars(&self, mesh: &Mesh, documents: &Path) -> Result<Beside, RunError> {
+        Ok(Beside {
+            small: mesh.stand_beside("small", self.small.address(), documents)?,
+            large: mesh.stand_beside("large", self.large.address(), documents)?,
+            tensors: mesh.stand_beside("tensors", self.tensors.address(), documents)?,
+        })
+    }
+}
+
 async fn servers() -> io::Result<Servers> {
     let language = |name: &str, step: u64| {
         let profile = Profile { step: Duration::from_millis(step), ..Profile::default() };
@@ -162,13 +192,13 @@ async fn servers() -> io::Result<Servers> {
     })
 }
 
-fn documents(port: u16, servers: &Servers) -> String {
-    let of = |server: &Simulator| server.address().port().to_string();
+fn documents(port: u16, beside: &Beside) -> String {
+    let of = |sidecar: SocketAddr| sidecar.port().to_string();
     DOCUMENTS
         .replace("${LISTEN_PORT}", &port.to_string())
-        .replace("${SMALL_PORT}", &of(&servers.small))
-        .replace("${LARGE_PORT}", &of(&servers.large))
-        .replace("${TENSORS_PORT}", &of(&servers.tensors))
+        .replace("${SMALL_PORT}", &of(beside.small))
+        .replace("${LARGE_PORT}", &of(beside.large))
+        .replace("${TENSORS_PORT}", &of(beside.tensors))
 }
 
 fn port_of(state: &State) -> Option<u16> {
@@ -211,13 +241,14 @@ fn guide(port: u16, admin: SocketAddr, folder: &Folder, credentials: &Credential
     let _ = write!(
         text,
         "\n\
-         One HTTPS endpoint in front of three simulated inference servers:\n\n    \
+         One HTTPS endpoint in front of three simulated inference servers, each behind a sidecar of its own:\n\n    \
          endpoint    {url}\n    \
          key         {key}   (of ada, who may use `demo-small`)\n    \
          jwt         {jwt}   (of grace, who may use every model)\n    \
          authority   {}   (the demo's own; clients must be told to trust it)\n    \
          documents   {}   (change them: they are read again at once, all or nothing)\n    \
-         admin       http://{admin}/metrics, /snapshot, /endpoints, /readyz\n\n\
+         admin       http://{admin}/metrics, /snapshot, /endpoints, /readyz\n    \
+         behind it   mutual TLS from spiffe://demo.invalid/ns/default/sa/gateway to …/sa/small, …/sa/large, …/sa/tensors\n\n\
          Try in another terminal:\n\n    \
          # Allowed: Anthropic's API, with the key. The server `small` says what it is told to.\n    {}\n\n    \
          # Denied: no role lets the owner of the key use this model. `portcullis explain` says what is missing.\n    \

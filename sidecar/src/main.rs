@@ -24,7 +24,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match run(&arguments) {
+    match run(&arguments, |_| {}) {
         Ok(code) => code,
         Err(RunError::Input(error)) => {
             tracing::error!("{error}");

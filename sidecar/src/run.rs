@@ -2,6 +2,7 @@
 //! stop lets what is open finish.
 
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
     sync::{
@@ -69,18 +70,19 @@ impl From<BindError> for RunError {
     }
 }
 
-/// Runs the sidecar until it is told to stop.
+/// Runs the sidecar until it is told to stop. `serving` is called once it serves, with the addresses that peers come by, in the
+/// order of the arguments.
 ///
 /// # Errors
 /// It cannot start, or something of its own breaks.
-pub fn run(arguments: &RunArgs) -> Result<ExitCode, RunError> {
+pub fn run(arguments: &RunArgs, serving: impl FnOnce(&[SocketAddr])) -> Result<ExitCode, RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().thread_name("control").enable_all().build()?;
-    let result = runtime.block_on(control(arguments));
+    let result = runtime.block_on(control(arguments, serving));
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn control(arguments: &RunArgs) -> Result<ExitCode, RunError> {
+async fn control(arguments: &RunArgs, serving: impl FnOnce(&[SocketAddr])) -> Result<ExitCode, RunError> {
     let (mut stop, mut interrupted, mut hangup) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
     let open_files_max = raise_open_files_limit();
@@ -109,7 +111,7 @@ async fn control(arguments: &RunArgs) -> Result<ExitCode, RunError> {
     Catalogue::show_connections(&metrics.registry, Arc::clone(&admissions));
     show_load(&metrics, &reporting);
     let shared = Shared { metrics: metrics.clone(), measure, reporting, admissions };
-    let workers = workers(arguments, &tls, &rules, &shared)?;
+    let (workers, inbound) = workers(arguments, &tls, &rules, &shared)?;
     let state = Arc::new(State {
         workload: Arc::clone(&workload),
         has_policy: AtomicBool::new(!rules.is_empty()),
@@ -119,7 +121,8 @@ async fn control(arguments: &RunArgs) -> Result<ExitCode, RunError> {
     show_identity(&metrics, &workload);
     let (_stop_pages, stopped) = watch::channel(false);
     tokio::spawn(pages::serve(listener, admin::pages(Arc::clone(&state), Arc::clone(&metrics.registry)), stopped));
-    tracing::info!(workload = %workload.id(), %admin, workers = workers.len(), open_files_max, "serving");
+    tracing::info!(workload = %workload.id(), %admin, workers = workers.len(), open_files_max, "serving peers");
+    serving(&inbound);
 
     let (changed, mut changes) = mpsc::channel(1);
     tokio::spawn(watch(read.subscribe(), changed));
@@ -196,9 +199,10 @@ fn workers(
     tls: &Mutual,
     rules: &Arc<WorkloadRules>,
     shared: &Shared,
-) -> Result<Vec<WorkerHandle>, RunError> {
+) -> Result<(Vec<WorkerHandle>, Vec<SocketAddr>), RunError> {
     let count = arguments.workers.max(1);
     let mut sockets: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
+    let mut addresses = Vec::new();
     for port in &arguments.inbound {
         let bound = bind(port.listen, count)?;
         for (of_worker, socket) in sockets.iter_mut().zip(bound) {
@@ -206,10 +210,13 @@ fn workers(
             tracing::info!(%address, server = %port.server, "inbound");
             let inbound = Inbound { port: address.port(), server: port.server, tls: tls.clone() };
             of_worker.push((inbound, socket));
+            addresses.push(address);
         }
     }
     let spawn = |(index, inbound)| worker::spawn(index, inbound, Arc::clone(rules), shared.clone());
-    Ok(sockets.into_iter().enumerate().map(spawn).collect::<Result<_, _>>()?)
+    let workers = sockets.into_iter().enumerate().map(spawn).collect::<Result<_, _>>()?;
+    addresses.dedup();
+    Ok((workers, addresses))
 }
 
 /// Lets what is open finish, for so long at most.

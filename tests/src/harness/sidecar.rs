@@ -89,7 +89,7 @@ impl Sidecar {
         let inbound = log.wait(|line| line["message"] == "inbound").await;
         let inbound = inbound.and_then(|line| line["address"].as_str()?.parse().ok());
         let inbound = inbound.unwrap_or_else(|| panic!("the sidecar does not serve:\n{}", log.text()));
-        let serving = log.wait(|line| line["message"] == "serving").await;
+        let serving = log.wait(|line| line["message"] == "serving peers").await;
         let admin = serving.and_then(|line| line["admin"].as_str()?.parse().ok());
         let admin = admin.unwrap_or_else(|| panic!("the sidecar does not serve:\n{}", log.text()));
         Self { child, folder, inbound, admin, log }
