@@ -101,6 +101,9 @@ pub struct RunArgs {
     /// The authorities of another trust domain whose workloads answer for backends: `partner.example=/certs/partner.pem`.
     #[arg(long, requires = "mesh_certificate", value_name = "DOMAIN=FILE")]
     pub mesh_federated_bundle: Vec<FederatedBundle>,
+    /// Lists of certificates of workloads that count no longer (CRLs), in PEM or DER, of every authority in the bundles.
+    #[arg(long, requires = "mesh_certificate", value_name = "FILE")]
+    pub mesh_revocation_lists: Option<PathBuf>,
     /// The address of the admin pages. Keep it on loopback: it has no authentication.
     #[arg(long, default_value = "127.0.0.1:9901")]
     pub admin: SocketAddr,
@@ -145,6 +148,7 @@ impl RunArgs {
             key: self.mesh_key.clone()?,
             bundle: self.mesh_bundle.clone()?,
             federated: self.mesh_federated_bundle.clone(),
+            revocation_lists: self.mesh_revocation_lists.clone(),
         })
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use foldhash::HashMap;
 use portcullis_certs::{
     Identity, SpiffeId, Svid, TrustBundle, TrustBundles, TrustDomain,
-    verify::{ExpectedPeers, MeshTrust},
+    verify::{ExpectedPeers, MeshTrust, RevocationLists, Unlisted},
 };
 
 use crate::{
@@ -30,6 +30,15 @@ pub struct WorkloadFiles {
     pub bundle: PathBuf,
     /// Those of other trust domains.
     pub federated: Vec<FederatedBundle>,
+    /// Lists of certificates that count no longer, in PEM or DER; without them no certificate is asked about.
+    pub revocation_lists: Option<PathBuf>,
+}
+
+/// What files hold.
+struct Held {
+    svid: Svid,
+    bundles: TrustBundles,
+    lists: Option<Arc<RevocationLists>>,
 }
 
 /// The authorities of another trust domain.
@@ -57,10 +66,11 @@ impl WorkloadFiles {
     /// All of them.
     pub fn paths(&self) -> Vec<PathBuf> {
         let federated = self.federated.iter().map(|bundle| bundle.file.clone());
-        [&self.certificate, &self.key, &self.bundle].into_iter().cloned().chain(federated).collect()
+        let files = [&self.certificate, &self.key, &self.bundle].into_iter().chain(&self.revocation_lists);
+        files.cloned().chain(federated).collect()
     }
 
-    fn read(&self) -> Result<(Svid, TrustBundles), String> {
+    fn read(&self) -> Result<Held, String> {
         let svid = Svid::from_pem(&bytes(&self.certificate)?, &bytes(&self.key)?)
             .map_err(|error| format!("`{}`: {error}", self.certificate.display()))?;
         let own: TrustDomain = svid.id().trust_domain().parse().map_err(|error| format!("{}: {error}", svid.id()))?;
@@ -71,7 +81,11 @@ impl WorkloadFiles {
             bundles.push(bundle.map_err(|error| format!("`{}`: {error}", file.display()))?);
         }
         let bundles = TrustBundles::new(bundles).map_err(|error| error.to_string())?;
-        Ok((svid, bundles))
+        let lists = self.revocation_lists.as_ref().map(|path| {
+            let lists = RevocationLists::parse(&bytes(path)?);
+            lists.map(Arc::new).map_err(|error| format!("`{}`: {error}", path.display()))
+        });
+        Ok(Held { svid, bundles, lists: lists.transpose()? })
     }
 }
 
@@ -101,11 +115,12 @@ impl Workload {
     /// # Errors
     /// Which file cannot be read or used, and why.
     pub fn open(files: WorkloadFiles, now: SystemTime) -> Result<Self, String> {
-        let (svid, bundles) = files.read()?;
+        let Held { svid, bundles, lists } = files.read()?;
         let id = svid.id().clone();
         let identity = Arc::new(Identity::empty());
         identity.replace(svid, now).map_err(|error| error.to_string())?;
         let trust = Arc::new(MeshTrust::new(bundles));
+        trust.replace_lists(lists.as_ref(), Unlisted::Refuse);
         Ok(Self { files, id, identity, trust, targets: Mutex::default() })
     }
 
@@ -114,9 +129,10 @@ impl Workload {
     /// # Errors
     /// Which file cannot be read or used, and why.
     pub fn read_again(&self, now: SystemTime) -> Result<(), String> {
-        let (svid, bundles) = self.files.read()?;
+        let Held { svid, bundles, lists } = self.files.read()?;
         self.identity.replace(svid, now).map_err(|error| error.to_string())?;
         self.trust.replace_bundles(&bundles);
+        self.trust.replace_lists(lists.as_ref(), Unlisted::Refuse);
         Ok(())
     }
 

@@ -58,6 +58,10 @@ pub struct RunArgs {
     /// The authorities of another trust domain whose workloads may be peers: `partner.example=/certs/partner.pem`.
     #[arg(long, value_name = "DOMAIN=FILE")]
     pub federated_bundle: Vec<FederatedBundle>,
+    /// Lists of certificates that count no longer (CRLs), in PEM or DER, of every authority in the bundles. Read again when they
+    /// change; one that is out of date lets nobody in.
+    #[arg(long, value_name = "FILE")]
+    pub revocation_lists: Option<PathBuf>,
     /// The address of the admin pages. Keep it on loopback, or where probes alone come from: it has no authentication.
     #[arg(long, default_value = "127.0.0.1:9902")]
     pub admin: SocketAddr,
@@ -111,6 +115,7 @@ impl RunArgs {
             key: self.key.clone(),
             bundle: self.bundle.clone(),
             federated: self.federated_bundle.clone(),
+            revocation_lists: self.revocation_lists.clone(),
         }
     }
 }

@@ -1,6 +1,12 @@
 //! Answers and connections behind the edge do not outlive what let them in.
 
-use portcullis_tests::harness::{PATIENCE, RawClient, Sidecar, Tls, eventually, pki::Authority};
+use std::time::Duration;
+
+use portcullis_tests::harness::{
+    PATIENCE, RawClient, Sidecar, Tls, eventually,
+    pki::{Authority, Identity, Usage},
+};
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -23,9 +29,14 @@ struct Going {
 
 impl Going {
     async fn start(authority: &Authority) -> Self {
+        Self::start_as(authority, &authority.workload(EDGE), &[]).await
+    }
+
+    async fn start_as(authority: &Authority, peer: &Identity, arguments: &[&str]) -> Self {
         let puppet = Puppet::start().await;
-        let sidecar = Sidecar::start(authority, LLAMA, POLICY, puppet.address()).await;
-        let tls = Tls::new().server_name("llama").alpn(&["http/1.1"]).identity(&authority.workload(EDGE));
+        let own = authority.workload(LLAMA);
+        let sidecar = Sidecar::start_with(&own, &authority.pem, POLICY, puppet.address(), arguments).await;
+        let tls = Tls::new().server_name("llama").alpn(&["http/1.1"]).identity(peer);
         let mut client = RawClient::connect_tls(sidecar.inbound(), &tls).await.unwrap();
         client.send(request("POST", "llama", "/v1/chat/completions", "content-type: application/json\r\n", CHAT)).await;
         let (_, mut server) = puppet.request().await;
@@ -60,6 +71,21 @@ async fn a_bundle_that_is_removed_ends_what_its_authority_let_in() {
     let (authority, next) = (Authority::new("corp"), Authority::new("next"));
     let going = Going::start(&authority).await;
     going.sidecar.replace_identity(&next.workload(LLAMA), &next.pem);
+    let rest = going.rest().await;
+    assert!(rest.contains("permission_denied"), "{rest}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_revoked_ends_what_it_let_in() {
+    const SERIAL: u64 = 4711;
+    let authority = Authority::new("corp");
+    let peer = authority.issue(&[EDGE], Usage::Both, |params| params.serial_number = Some(SERIAL.into()));
+    let folder = TempDir::new().unwrap();
+    let lists = folder.path().join("lists.pem");
+    std::fs::write(&lists, authority.revocation_list(&[], Duration::ZERO)).unwrap();
+    let arguments = ["--revocation-lists", lists.to_str().unwrap()];
+    let going = Going::start_as(&authority, &peer, &arguments).await;
+    std::fs::write(&lists, authority.revocation_list(&[SERIAL], Duration::ZERO)).unwrap();
     let rest = going.rest().await;
     assert!(rest.contains("permission_denied"), "{rest}");
 }
