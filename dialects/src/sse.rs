@@ -12,3 +12,9 @@ mod tail;
 pub use portcullis_policy::guard::lanes::stream::splitter::{Bounds, Event, Splitter, TooLong};
 
 pub use self::tail::{Ending, Tail};
+
+/// Whether a content type is that of an event stream.
+pub fn is_event_stream(content_type: &[u8]) -> bool {
+    const NAME: &[u8] = b"text/event-stream";
+    content_type.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME))
+}

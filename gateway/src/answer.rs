@@ -114,7 +114,7 @@ pub fn flow(
     let is_event_stream = parts.status == StatusCode::OK
         && body.size_hint().exact().is_none()
         && !parts.headers.contains_key(CONTENT_ENCODING)
-        && parts.headers.get(CONTENT_TYPE).is_some_and(|value| is_event_stream(value.as_bytes()));
+        && parts.headers.get(CONTENT_TYPE).is_some_and(|value| sse::is_event_stream(value.as_bytes()));
     let mut timer = LazyTimer::default();
     if let Some(deadline) = deadline {
         timer.set(deadline);
@@ -134,11 +134,6 @@ pub fn flow(
         ended: false,
     };
     Answer::Response(Response::from_parts(parts, AnswerBody::Flow(Box::new(flow))))
-}
-
-fn is_event_stream(content_type: &[u8]) -> bool {
-    const NAME: &[u8] = b"text/event-stream";
-    content_type.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME))
 }
 
 impl Flow {

@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     thread::JoinHandle,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime},
 };
 
 use foldhash::HashMap;
@@ -17,6 +17,7 @@ use portcullis_mesh::{
     http::Limits,
     listen::{Afterwards, ConnectionLimits},
     telemetry::{Gauge, watch_lag},
+    wall::WallClock,
 };
 use portcullis_policy::guard::{lanes::stream, screen};
 use tokio::{
@@ -76,8 +77,8 @@ pub struct Worker {
     /// Counts connections. Those who ask them to finish are the doorways by which they came.
     pub drain: Drain,
     live: RefCell<Current>,
-    /// A moment, and the milliseconds from 1970 to it. Looked at anew every [`SWEEP_INTERVAL`].
-    wall: Cell<(Instant, u64)>,
+    /// Looked at anew every [`SWEEP_INTERVAL`].
+    wall: WallClock,
 }
 
 /// The revision in force, counted on this core: an exchange that takes it touches no line of memory that other cores
@@ -119,8 +120,7 @@ impl Worker {
 
     /// Milliseconds from 1970 to `now`.
     pub fn unix_ms(&self, now: Instant) -> u64 {
-        let (then, unix_ms) = self.wall.get();
-        unix_ms + now.saturating_duration_since(then).as_millis() as u64
+        self.wall.unix_ms(now)
     }
 
     /// Bits for an identifier.
@@ -169,16 +169,11 @@ pub fn spawn(
             admissions,
             drain: Drain::default(),
             live: RefCell::new(Rc::new(live)),
-            wall: Cell::new(wall()),
+            wall: WallClock::new(),
         });
         runtime.block_on(run(worker, lag, inbox));
     })?;
     Ok(WorkerHandle { commands, thread })
-}
-
-fn wall() -> (Instant, u64) {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    (Instant::now(), since.map_or(0, |since| since.as_millis() as u64))
 }
 
 async fn run(worker: Rc<Worker>, lag: Gauge, mut inbox: mpsc::UnboundedReceiver<Command>) {
@@ -186,7 +181,7 @@ async fn run(worker: Rc<Worker>, lag: Gauge, mut inbox: mpsc::UnboundedReceiver<
     spawn_local(async move {
         loop {
             tokio::time::sleep(SWEEP_INTERVAL).await;
-            sweeper.wall.set(wall());
+            sweeper.wall.look();
             sweeper.connections.sweep(Instant::now());
         }
     });

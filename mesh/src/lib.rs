@@ -15,5 +15,6 @@ pub mod random;
 pub mod telemetry;
 pub mod timer;
 pub mod tls;
+pub mod wall;
 pub mod watch;
 pub mod workload;

@@ -102,9 +102,8 @@ pub fn flow(
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
-    const NAME: &[u8] = b"text/event-stream";
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().get(..NAME.len()));
-    content_type.is_some_and(|name| name.eq_ignore_ascii_case(NAME)) && !headers.contains_key(CONTENT_ENCODING)
+    headers.get(CONTENT_TYPE).is_some_and(|value| sse::is_event_stream(value.as_bytes()))
+        && !headers.contains_key(CONTENT_ENCODING)
 }
 
 /// Of gRPC, the peer is told how the server is behind each answer: whoever does not know the field passes it over.

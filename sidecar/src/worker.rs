@@ -1,14 +1,14 @@
 //! One worker: a thread, a runtime, its own listening sockets and connections, as at the edge.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     collections::HashMap,
     fmt,
     future::poll_fn,
     rc::Rc,
     sync::Arc,
     thread::JoinHandle,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime},
 };
 
 use futures_util::future::join_all;
@@ -20,6 +20,7 @@ use portcullis_mesh::{
     load::{Label, Measure, Measuring, measure::MEASURED_LABELS_MAX},
     random::Random,
     telemetry::{Gauge, watch_lag},
+    wall::WallClock,
 };
 use portcullis_policy::authorize::WorkloadRules;
 use tokio::{
@@ -60,8 +61,8 @@ pub struct Worker {
     pub open: Open,
     rules: RefCell<Current>,
     random: Random,
-    /// A moment, and the milliseconds from 1970 to it.
-    wall: Cell<(Instant, u64)>,
+    /// Looked at anew every [`SWEEP_INTERVAL`].
+    wall: WallClock,
 }
 
 /// The rules in force, counted on this core: an exchange that takes them touches no memory that other cores write.
@@ -127,8 +128,7 @@ impl Worker {
 
     /// Milliseconds from 1970 to `now`.
     pub fn unix_ms(&self, now: Instant) -> u64 {
-        let (then, unix_ms) = self.wall.get();
-        unix_ms + now.saturating_duration_since(then).as_millis() as u64
+        self.wall.unix_ms(now)
     }
 
     /// Bits for an identifier.
@@ -173,16 +173,11 @@ pub fn spawn(
             open: Open::default(),
             rules: RefCell::new(Rc::new(rules)),
             random: Random::from_os(),
-            wall: Cell::new(wall()),
+            wall: WallClock::new(),
         });
         runtime.block_on(run(worker, lag, inbound, inbox));
     })?;
     Ok(WorkerHandle { commands, thread })
-}
-
-fn wall() -> (Instant, u64) {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    (Instant::now(), since.map_or(0, |since| since.as_millis() as u64))
 }
 
 async fn run(
@@ -195,7 +190,7 @@ async fn run(
     spawn_local(async move {
         loop {
             tokio::time::sleep(SWEEP_INTERVAL).await;
-            sweeper.wall.set(wall());
+            sweeper.wall.look();
             sweeper.connections.sweep(Instant::now());
         }
     });
